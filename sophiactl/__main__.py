@@ -1,0 +1,10 @@
+"""`python -m sophiactl`."""
+
+from __future__ import annotations
+
+import sys
+
+from sophiactl.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

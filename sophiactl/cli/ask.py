@@ -1,0 +1,94 @@
+"""`sophiactl ask`: a cited answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sophiactl.cli.command import Context, Result, argument, command, flag, option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sophiactl.agent.events import AnswerEvent, Final
+    from sophiactl.cli.output import Output
+
+
+@command(
+    argument("question", required=False, help="the question; stdin when left out"),
+    option("--file", metavar="FILE", help="read the question from a file; - is stdin"),
+    option(
+        "--filter", name="filters", repeat=True, metavar="KEY=VALUE", help="answer only from memories where this holds"
+    ),
+    option("--since", metavar="TIME", help="answer only from memories made since, such as 2026-03-01 or 7d"),
+    option("--collection", metavar="NAME", help="another memory than the configured one"),
+    flag("--stream", help="print as it comes; with --json one event a line"),
+    examples=(
+        ('sophiactl ask "How do I undo a prune?"', "answer from the memory, with sources"),
+        ('sophiactl ask "Who renews in March?" --json | jq .data.citations', "for scripts"),
+        ("sophiactl ask --json --stream < question.txt", "events as they come, one JSON object a line"),
+    ),
+)
+def ask(
+    context: Context,
+    question: str | None,
+    file: str | None,
+    filters: tuple[str, ...],
+    since: str | None,
+    collection: str | None,
+    *,
+    stream: bool,
+) -> Result:
+    """Answer from the memory.
+
+    Without a model the answer is made of sentences quoted from the passages that fit best, and says so. Each ends with
+    the number of its source. The answer goes to stdout, the line about it to stderr.
+    """
+    from sophiactl.cli import wire
+    from sophiactl.cli.stdin import read_text_argument
+    from sophiactl.ops.ask import AskRequest
+    from sophiactl.ops.ask import ask as run
+
+    wiring = wire.wiring(context, {"memory.collection": collection})
+    text = read_text_argument(context, question, file, what="question")
+    events = run(AskRequest(text, wire.filters(filters, since)), wiring)
+    if context.flags.json and stream:
+        for event in events:
+            context.output.event(event)
+        return Result(printed=True)
+    live = not context.flags.json and (stream or context.output.terminal)
+    final = _last(context.output, events, stream=live)
+    return Result(final, lambda output: _print(output, final, answer=not live), messages=(_summary(final),))
+
+
+def _last(output: Output, events: Iterator[AnswerEvent], *, stream: bool) -> Final:
+    """The final event; with `stream` the answer's pieces are printed on the way."""
+    from sophiactl.agent.events import EvidenceFound, Final, Token
+
+    with output.progress("searching the memory"):
+        next(event for event in events if isinstance(event, EvidenceFound))
+    for event in events:
+        if isinstance(event, Final):
+            return event
+        if stream and isinstance(event, Token):
+            output.stream(event.text)
+    raise AssertionError("the stream of an answer ends with its final event")
+
+
+def _print(output: Output, final: Final, *, answer: bool) -> None:
+    from sophiactl.cli.output import Styled
+    from sophiactl.cli.wire import place
+
+    output.line(*([final.answer] if answer else []))
+    if final.citations:
+        output.line()
+    shown: set[int] = set()
+    for citation in final.citations:
+        if citation.number not in shown:
+            shown.add(citation.number)
+            output.line(f"  [{citation.number}] ", Styled(place(citation, output.environment.cwd), "cyan"))
+
+
+def _summary(final: Final) -> str:
+    kind = "extracts, no model configured" if final.kind == "extract" else "no answer"
+    cited = len({citation.id for citation in final.citations})
+    return f"{kind} · {cited} of {final.searched:,} memories cited · {final.seconds:.1f} s"

@@ -1,0 +1,85 @@
+"""`sophiactl models`: embedding models on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sophiactl.cli.command import Context, Result, argument, command, flag, option
+from sophiactl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from sophiactl.cli.output import Output
+    from sophiactl.ops.models import ModelList
+
+
+@command(
+    flag("--verify", help="hash the weights again"),
+    examples=(("sophiactl models list", "what is in place"), ("sophiactl models list --verify", "and intact")),
+)
+def list_models(context: Context, *, verify: bool) -> Result:
+    """Show each model, where it was found and whether its checksum is right."""
+    from sophiactl.cli import wire
+    from sophiactl.ops.models import list_models as run
+
+    found = run(wire.wiring(context, {}), verify=verify)
+    bad = any(item.name == found.configured and item.problem for item in found.models)
+    return Result(
+        found,
+        lambda output: _print(output, found),
+        exit_code=ExitCode.FAILED if bad else ExitCode.OK,
+        status="error" if bad else "ok",
+    )
+
+
+def _print(output: Output, found: ModelList) -> None:
+    rows = []
+    for item in found.models:
+        state = item.problem or ("verified" if item.verified else "no checksum known")
+        mark = "*" if item.name == found.configured else " "
+        rows.append((f"{mark} {item.name}", item.dimension or "?", item.licence or "?", state, item.path or ""))
+    output.table(rows, ("  model", "dim", "licence", "state", "folder"), right={1})
+
+
+@command(
+    argument("name", required=False, help="a model of `models list`; the configured one when left out"),
+    option("--base-url", metavar="URL", help="another hub: https, or http on loopback"),
+    examples=(
+        ("sophiactl models pull", "fetch the configured model"),
+        ("sophiactl models pull all-MiniLM-L6-v2 --base-url https://hub.example", "from your own mirror"),
+    ),
+)
+def pull(context: Context, name: str | None, base_url: str | None) -> Result:
+    """Download a model and check it.
+
+    A broken download is resumed. A file whose checksum is wrong is not put in place.
+    """
+    from sophiactl.cli import wire
+    from sophiactl.ops.models import pull as run
+
+    wiring = wire.wiring(context, {})
+    with context.output.progress("downloading") as bar:
+        folder = run(
+            name,
+            wiring,
+            base_url=base_url,
+            progress=lambda file, done, total: bar.update(label=f"{file}: {_size(done)} of {_size(total)}"),
+            timeout=context.remaining() or 600.0,
+        )
+    return Result({"name": folder.name, "path": str(folder.path)}, f"{folder.name} is in {folder.path}")
+
+
+def _size(count: int | None) -> str:
+    return "?" if count is None else f"{count / 1e6:.1f} MB"
+
+
+@command(
+    argument("name", required=False, help="a model of `models list`; the configured one when left out"),
+    examples=(("sophiactl models path", "the folder of the configured model"),),
+)
+def path(context: Context, name: str | None) -> Result:
+    """Print where a model's files are."""
+    from sophiactl.cli import wire
+    from sophiactl.ops.models import path as run
+
+    folder = str(run(name, wire.wiring(context, {})))
+    return Result({"path": folder}, folder)

@@ -1,0 +1,110 @@
+"""`sophiactl search`: memories that fit a query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sophiactl.cli.command import Context, Result, argument, command, flag, option
+from sophiactl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sophiactl.cli.output import Output
+    from sophiactl.memory.base import Where
+    from sophiactl.ops.search import BatchQuery, SearchReport
+    from sophiactl.wiring import Wiring
+
+_SHOWN = 200
+
+
+@command(
+    argument("query", required=False, help="what to look for; stdin when left out"),
+    option("-k", "--limit", type=int, default=10, minimum=1, maximum=1000, metavar="N", help="results wanted"),
+    option("--batch", metavar="FILE", help="JSONL of {id, query}; prints {id, hits: [{id, score}]} a line"),
+    option("--filter", name="filters", repeat=True, metavar="KEY=VALUE", help="only memories where this holds"),
+    option("--since", metavar="TIME", help="only memories made since, such as 2026-03-01 or 7d"),
+    option("--diversity", type=float, minimum=0, maximum=1, metavar="X", help="prefer results unlike each other, 0-1"),
+    option("--collection", metavar="NAME", help="another memory than the configured one"),
+    flag("--ids", help="print ids only"),
+    examples=(
+        ('sophiactl search "renewal terms"', "the ten best passages"),
+        ("sophiactl search renewal --filter class=episodic --since 30d", "recent conversations only"),
+        ("sophiactl search --batch queries.jsonl -k 10 > hits.jsonl", "many queries at once"),
+    ),
+)
+def search(
+    context: Context,
+    query: str | None,
+    limit: int,
+    batch: str | None,
+    filters: tuple[str, ...],
+    since: str | None,
+    diversity: float | None,
+    collection: str | None,
+    *,
+    ids: bool,
+) -> Result:
+    """Search by meaning and by words at once.
+
+    Scores rank the results of one query; they cannot be compared between queries.
+    """
+    from sophiactl.cli import wire
+    from sophiactl.cli.stdin import read_text_argument
+    from sophiactl.ops.search import SearchRequest
+    from sophiactl.ops.search import search as run
+
+    wiring = wire.wiring(context, {"memory.collection": collection, "memory.retrieval.diversity": diversity})
+    where = wire.filters(filters, since)
+    if batch is not None:
+        if query is not None:
+            raise UsageError("a query and --batch at the same time", hint="leave one out")
+        return _batch(context, wiring, batch, limit, where)
+    text = read_text_argument(context, query, what="query")
+    report = run(SearchRequest(text, limit, where), wiring)
+    return Result(report, lambda output: _print(output, report, ids=ids))
+
+
+def _print(output: Output, report: SearchReport, *, ids: bool) -> None:
+    from sophiactl.cli.output import Styled
+    from sophiactl.cli.wire import place
+
+    for hit in report.hits:
+        if ids:
+            output.line(hit.record.id)
+            continue
+        text = " ".join(hit.record.text.split())
+        output.line(
+            Styled(f"{hit.score:6.2f}", "bold"), "  ", Styled(place(hit.record, output.environment.cwd), "cyan")
+        )
+        output.line("        ", text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    output.note(f"{len(report.hits)} of {report.searched:,} memories" if report.hits else "nothing found")
+
+
+def _batch(context: Context, wiring: Wiring, file: str, limit: int, where: Where | None) -> Result:
+    """Stream one line a query; with `--json` all of them in one envelope."""
+    from sophiactl.ops.search import search_batch
+
+    results = search_batch(_queries(context, file), wiring, k=limit, where=where)
+    if context.flags.json:
+        return Result({"results": list(results)})
+    for result in results:
+        context.output.event(result)
+    return Result(printed=True)
+
+
+def _queries(context: Context, file: str) -> list[BatchQuery]:
+    import msgspec
+
+    from sophiactl.cli.stdin import read_text_argument
+    from sophiactl.ops.search import BatchQuery
+
+    found = []
+    for number, line in enumerate(read_text_argument(context, None, file, what="batch").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+            name, text = row["id"], row["query"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            raise UsageError(f"{file}, line {number}: not a row {{id, query}}", hint="one JSON object a line") from None
+        found.append(BatchQuery(str(name), str(text)))
+    return found

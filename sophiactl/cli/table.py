@@ -1,0 +1,88 @@
+"""All commands, by name. Nothing is imported before a command is asked for.
+
+To add a command: write its file, then one `Row` here, then a sample in `tests/cli/test_contract.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """A command, or a group of commands when it has `rows`.
+
+    `target` is `module:attribute` of a `Command`. A group with a target has a default: a first word that names none of
+    its `rows` goes to that command (`embed PATH` beside `embed status`).
+    """
+
+    name: str
+    summary: str
+    target: str = ""
+    rows: tuple[Row, ...] = ()
+
+
+_CLI = "sophiactl.cli"
+
+TABLE: tuple[Row, ...] = (
+    Row("ask", "Ask a question; answers cite their sources", f"{_CLI}.ask:ask"),
+    Row("search", "Search the memory", f"{_CLI}.search:search"),
+    Row(
+        "embed",
+        "Read documents into the memory",
+        f"{_CLI}.embed:embed",
+        (
+            Row("status", "Show what is embedded, and what is left to do", f"{_CLI}.embed:status"),
+            Row("optimize", "Build the memory's search indexes", f"{_CLI}.embed:optimize"),
+        ),
+    ),
+    Row(
+        "memory",
+        "Look at memories and change them",
+        rows=(
+            Row("list", "List memories", f"{_CLI}.memory:list_memories"),
+            Row("show", "Show one memory in full", f"{_CLI}.memory:show"),
+            Row("add", "Remember a text", f"{_CLI}.memory:add"),
+            Row("pin", "Protect memories from forgetting", f"{_CLI}.memory:pin"),
+            Row("unpin", "Lift that protection", f"{_CLI}.memory:unpin"),
+            Row("import", "Read memories from a JSONL file", f"{_CLI}.memory:import_memories"),
+            Row("export", "Write memories as JSONL", f"{_CLI}.memory:export"),
+            Row("stats", "Count memories by class, state and source", f"{_CLI}.memory:stats"),
+        ),
+    ),
+    Row(
+        "models",
+        "See which models are in place, and fetch them",
+        rows=(
+            Row("list", "List the models and where each one is", f"{_CLI}.models:list_models"),
+            Row("pull", "Download a model and check it", f"{_CLI}.models:pull"),
+            Row("path", "Print the folder of a model", f"{_CLI}.models:path"),
+        ),
+    ),
+    Row("doctor", "Check that everything needed is in place", f"{_CLI}.doctor:doctor"),
+    Row(
+        "config",
+        "See where settings come from, and start your own",
+        rows=(
+            Row("show", "Show the settings in force", f"{_CLI}.config:show"),
+            Row("path", "Show which folders are used", f"{_CLI}.config:path"),
+            Row("init", "Write settings files to edit", f"{_CLI}.config:init"),
+        ),
+    ),
+    Row("completion", "Print a shell's completion script", f"{_CLI}.completion:completion"),
+    Row("help", "Explain a topic or a command", f"{_CLI}.help:help_topic"),
+)
+
+
+def find(name: str, rows: tuple[Row, ...] = TABLE) -> Row | None:
+    """The row called `name` among `rows`."""
+    return next((row for row in rows if row.name == name), None)
+
+
+def walk(rows: tuple[Row, ...] = TABLE, prefix: str = "") -> list[tuple[str, Row]]:
+    """Every row that can be run, with its full name (`memory list`); a group's default comes before its subcommands."""
+    found: list[tuple[str, Row]] = []
+    for row in rows:
+        path = f"{prefix} {row.name}".strip()
+        found += [(path, row)] if row.target else []
+        found += walk(row.rows, path)
+    return found

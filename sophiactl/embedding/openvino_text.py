@@ -1,0 +1,65 @@
+"""Text embedding with OpenVINO on the CPU: bfloat16 where the processor has it, else float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sophiactl.embedding.batching import embed_texts
+from sophiactl.embedding.graph_cache import converted_graph
+from sophiactl.embedding.threads import has_bf16, thread_count
+from sophiactl.embedding.tokens import Tokens
+from sophiactl.embedding.weights import TOKENIZER, info
+from sophiactl.errors import ExtraMissing, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sophiactl.embedding.base import EmbeddingConfig, Matrix
+    from sophiactl.embedding.batching import Ids
+    from sophiactl.embedding.weights import ModelFolder
+
+# Real passages, two cores, texts/s: 285 at 1024 tokens a batch, 305 at 2048 and beyond.
+_BATCH_TOKENS = 2048
+
+
+class OpenVinoTextEmbedder:
+    """The engine for bulk jobs: about twice as fast as ONNX Runtime where the processor has bfloat16."""
+
+    engine = "openvino"
+
+    def __init__(self, folder: ModelFolder, config: EmbeddingConfig, cache_dir: Path) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ExtraMissing("the engine openvino is not installed", extra="openvino") from error
+        self.info = info(folder, cache_dir)
+        self._tokens = Tokens(folder.path / TOKENIZER, self.info.max_tokens)
+        graph = converted_graph(folder.path, self.info.revision, cache_dir)
+        options = {
+            # With pinning on, every process binds its threads to the same first cores: two jobs would share one core.
+            "ENABLE_CPU_PINNING": "NO",
+            "INFERENCE_PRECISION_HINT": "bf16" if has_bf16() else "f32",
+            "INFERENCE_NUM_THREADS": str(thread_count(config.threads)),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            core = openvino.Core()
+            model = core.read_model(graph)
+            self._compiled = core.compile_model(model, "CPU", options)
+        except Exception as error:  # the runtime raises RuntimeError and its own kinds
+            raise ModelError(f"OpenVINO refused {folder.name}: {error}", hint="embedding.engine: onnx") from error
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """L2-normalised float32 vectors of shape (len(texts), dimension), in the order of `texts`; never NaN."""
+        request = self._compiled.create_infer_request()  # one for each call: a request is not safe between threads
+
+        def run(ids: Ids, mask: Ids) -> Matrix:
+            vectors: Matrix = request.infer({"input_ids": ids, "attention_mask": mask})[0]
+            return vectors
+
+        return embed_texts(texts, self._tokens.encode, run, self.info.dimension, _BATCH_TOKENS)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text without special tokens and without truncation."""
+        return self._tokens.count(texts)

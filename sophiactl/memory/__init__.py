@@ -1,0 +1,1 @@
+"""The memory: stores, the lexical index beside the vectors, and retrieval."""

@@ -1,0 +1,113 @@
+"""Folders that hold settings, and the files in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from sophiactl.errors import ConfigError
+from sophiactl.paths import find_paths
+from sophiactl.settings.schema import Entry, Origin
+from sophiactl.settings.yaml_files import read_yaml
+from sophiactl.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LayerKind = Literal["option", "variable", "project", "user", "built in"]
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A folder of settings; `overlay` is its profile's folder, if it has that profile."""
+
+    kind: LayerKind
+    folder: Path
+    overlay: Path | None = None
+
+
+def find_layers(
+    env: Mapping[str, str], cwd: str, config: str | None, profile: str | None, sections: Sequence[str]
+) -> list[Layer]:
+    """The folders in force, highest first. Raises `ConfigError` for a folder or profile that is not there."""
+    named = _named(env, cwd, config)
+    folders = [named] if named else _project(cwd, sections)
+    folders = [*folders, ("user", find_paths(env).config)]
+    builtin = builtin_folder()
+    layers = [Layer(kind, folder) for kind, folder in folders if folder.resolve() != builtin.resolve()]
+    layers.append(Layer("built in", builtin))
+    return _with_profile(layers, profile) if profile else layers
+
+
+def builtin_folder() -> Path:
+    """The settings that ship with the program: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "_configs"
+    return shipped if shipped.is_dir() else package.parent / "configs"
+
+
+def read_section(layer: Layer, section: str, kind: type[msgspec.Struct]) -> dict[str, Entry]:
+    """The layer's values for a section, profile on top. Raises `ConfigError`."""
+    entries: dict[str, Entry] = {}
+    for folder in (layer.folder, layer.overlay):
+        if folder is not None:
+            entries |= _read_file(folder, section, kind, builtin=layer.kind == "built in")
+    return entries
+
+
+def _read_file(folder: Path, section: str, kind: type[msgspec.Struct], *, builtin: bool) -> dict[str, Entry]:
+    path = folder / f"{section}.yaml"
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.with_suffix(".yml").exists():
+            raise ConfigError(f"{path.with_suffix('.yml')} is not read", hint=f"name it {section}.yaml") from None
+        return {}
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint="mend its permissions, or remove it"
+        ) from error
+    entries = read_yaml(data, str(path), section, kind)
+    if builtin:
+        return {key: Entry(entry.value, Origin("built in", "", None)) for key, entry in entries.items()}
+    return entries
+
+
+def _named(env: Mapping[str, str], cwd: str, config: str | None) -> tuple[LayerKind, Path] | None:
+    asked = config or env.get("SOPHIACTL_CONFIG", "")
+    if not asked:
+        return None
+    folder = Path(cwd) / Path(asked).expanduser()
+    if not folder.is_dir():
+        source = "--config" if config else "SOPHIACTL_CONFIG"
+        raise ConfigError(
+            f"{source}: there is no folder {asked}", hint="it takes a folder with files such as memory.yaml"
+        )
+    return ("option" if config else "variable", folder)
+
+
+def _project(cwd: str, sections: Sequence[str]) -> list[tuple[LayerKind, Path]]:
+    folder = Path(cwd) / "configs"
+    ours = any((folder / f"{section}.yaml").is_file() for section in sections)
+    return [("project", folder)] if ours else []
+
+
+def _with_profile(layers: list[Layer], profile: str) -> list[Layer]:
+    found = [_overlaid(layer, profile) for layer in layers]
+    if _PROFILE.match(profile) and any(layer.overlay for layer in found):
+        return found
+    known = sorted({path.name for layer in layers for path in (layer.folder / "profiles").glob("*") if path.is_dir()})
+    listed = (
+        f"known: {', '.join(known)}" if known else f"make one: {layers[0].folder / 'profiles' / 'NAME'}/memory.yaml"
+    )
+    raise ConfigError(
+        f"there is no profile {profile!r}", hint=did_you_mean(profile, known, listed) if known else listed
+    )
+
+
+def _overlaid(layer: Layer, profile: str) -> Layer:
+    folder = layer.folder / "profiles" / profile
+    return Layer(layer.kind, layer.folder, folder if folder.is_dir() else None)

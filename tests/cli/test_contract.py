@@ -1,0 +1,155 @@
+"""What every command promises. One that joins the table is covered at once, and fails until it has a sample here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sophiactl.cli.dispatch import load
+from sophiactl.cli.table import TABLE, Row, find, walk
+from sophiactl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import RunCli
+
+FIELDS = ["version", "command", "status", "exit_code", "data", "errors"]
+
+# A way to call each command that works offline and in an empty home; None where it needs a model or a filled memory:
+# then the tests of that command check its envelope.
+SAMPLES: dict[str, list[str] | None] = {
+    "ask": None,
+    "search": None,
+    "embed": None,
+    "embed status": None,
+    "embed optimize": None,
+    "memory list": None,
+    "memory show": None,
+    "memory add": None,
+    "memory pin": None,
+    "memory unpin": None,
+    "memory import": None,
+    "memory export": None,
+    "memory stats": None,
+    "models list": None,
+    "models pull": None,
+    "models path": None,
+    "doctor": None,
+    "config show": [],
+    "config path": [],
+    "config init": [],
+    "completion": ["bash"],
+    "help": ["exit-codes"],
+}
+
+
+def _rows() -> list[tuple[str, Row]]:
+    return walk()
+
+
+def _present(row: Row) -> bool:
+    return find_spec(row.target.partition(":")[0]) is not None
+
+
+PRESENT = [pytest.param(path, row, id=path) for path, row in _rows() if _present(row)]
+
+
+def test_every_command_has_a_sample() -> None:
+    assert set(SAMPLES) == {path for path, _ in _rows()}
+
+
+def test_names_are_unique_and_summaries_fit_a_line() -> None:
+    paths = [path for path, _ in _rows()]
+    assert len(paths) == len(set(paths))
+    for path, row in _rows():
+        assert 5 < len(row.summary) < 60, path
+        assert not row.summary.endswith("."), path
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+def test_declared_parameters_are_those_of_the_function(path: str, row: Row) -> None:
+    import inspect
+
+    command = load(row)
+    names = {item.name for item in command.arguments} | {item.name for item in command.options}
+    _, *parameters = inspect.signature(command.function).parameters.values()
+    taken = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+    assert taken == names or (taken < names and len(taken) < len(parameters))
+    assert not any(item.required for item in command.arguments[1:] if not command.arguments[0].required)
+    assert not any(item.many for item in command.arguments[:-1])
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+def test_help_starts_with_the_summary_and_examples(run_cli: RunCli, path: str, row: Row) -> None:
+    ran = run_cli(*path.split(), "--help")
+    assert (ran.code, ran.err) == (0, "")
+    summary, _, rest = ran.out.partition("\n\n")
+    assert summary == f"{row.summary}."
+    assert rest.startswith("Examples:\n")
+    assert rest.count(f"sophiactl {path}") >= 2
+    assert 1 <= len(load(row).examples) <= 5
+    assert "Usage: sophiactl " in rest
+    assert run_cli(*path.split(), "-h").out == ran.out
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+def test_help_fits_a_narrow_terminal(run_cli: RunCli, path: str, row: Row) -> None:
+    lines = run_cli(*path.split(), "--help", columns=60).out.splitlines()
+    assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+@pytest.mark.parametrize("order", ["json first", "json last", "json in front of the command"])
+def test_a_wrong_option_gives_an_envelope(run_cli: RunCli, path: str, row: Row, order: str) -> None:
+    words = path.split()
+    line = {
+        "json first": [*words, "--json", "--no-such-option"],
+        "json last": [*words, "--no-such-option", "--json"],
+        "json in front of the command": ["--json", *words, "--no-such-option"],
+    }[order]
+    ran = run_cli(*line)
+    assert ran.code == ExitCode.USAGE
+    assert list(ran.json) == FIELDS
+    assert ran.json["command"] == path
+    assert (ran.json["status"], ran.json["exit_code"], ran.json["data"]) == ("error", 2, None)
+    [error] = ran.json["errors"]
+    assert list(error) == ["code", "message", "hint"]
+    assert error["code"] == "usage"
+    assert "--no-such-option" in error["message"]
+    assert error["hint"]
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+def test_a_wrong_option_is_explained(run_cli: RunCli, path: str, row: Row) -> None:
+    ran = run_cli(*path.split(), "--no-such-option")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, "")
+    assert ran.err.startswith("error: ")
+    assert "\nhint:  " in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [pytest.param(path, words, id=path) for path, words in SAMPLES.items() if words is not None]
+)
+def test_success_gives_an_envelope(run_cli: RunCli, path: str, words: list[str]) -> None:
+    ran = run_cli(*path.split(), *words, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(ran.json) == FIELDS
+    assert (ran.json["version"], ran.json["command"], ran.json["status"]) == (1, path, "ok")
+    assert (ran.json["exit_code"], ran.json["errors"]) == (0, [])
+    assert isinstance(ran.json["data"], dict)
+    assert ran.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE if row.rows])
+def test_groups_explain_themselves(run_cli: RunCli, row: Row) -> None:
+    if row.target and not _present(row):
+        assert run_cli(row.name).code == ExitCode.FAILED
+        return
+    ran = run_cli(row.name, "--help")
+    assert ran.code == 0
+    assert ran.out.startswith(f"{row.summary}.\n\nExamples:\n")
+    for item in row.rows:
+        assert item.summary in ran.out
+        assert find(item.name, row.rows) is item

@@ -1,0 +1,77 @@
+"""Starting stays cheap. Modules are counted: unlike milliseconds, their number is the same on every machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    "aiohttp", "asyncio", "keyring", "langgraph", "litellm", "numpy", "onnx", "onnxruntime", "openvino", "pydantic",
+    "qdrant_client", "qdrant_edge", "rich", "tokenizers", "torch", "transformers", "typer",
+}  # fmt: skip
+
+
+def loaded(code: str) -> set[str]:
+    """Modules that the code loads beyond those of a bare interpreter."""
+    script = f"import sys; before = set(sys.modules)\n{code}\nprint('\\n'.join(sorted(set(sys.modules) - before)))"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=env)
+    return set(ran.stdout.split("MODULES\n")[-1].split())
+
+
+def run(*words: str) -> str:
+    return (
+        "import io\nfrom sophiactl.cli import main\nfrom sophiactl.cli.context import Environment\n"
+        f"main({list(words)!r}, Environment(stdout=io.StringIO(), env={{'SOPHIACTL_HOME': '/nonexistent'}}, cwd='/'))\n"
+        "print('MODULES')"
+    )
+
+
+def test_importing_the_command_line_loads_next_to_nothing() -> None:
+    modules = loaded("import sophiactl.cli")
+    assert not modules & HEAVY
+    assert len(modules) <= 40, sorted(modules)
+
+
+@pytest.mark.parametrize(
+    ("words", "ceiling"),
+    [
+        pytest.param(("--version",), 90, id="version"),
+        pytest.param(("--help",), 90, id="help"),
+        pytest.param(("config", "show", "--help"), 95, id="command help"),
+        pytest.param(("completion", "bash"), 95, id="small command"),
+        pytest.param(("config", "show", "--json"), 160, id="settings and a result"),
+    ],
+)
+def test_module_ceilings(words: tuple[str, ...], ceiling: int) -> None:
+    modules = loaded(run(*words))
+    assert not {name.partition(".")[0] for name in modules} & HEAVY
+    assert len(modules) <= ceiling, (len(modules), sorted(modules))
+
+
+def test_top_level_help_imports_no_command() -> None:
+    modules = loaded(run("--help"))
+    assert not {f"sophiactl.cli.{name}" for name in ("ask", "config", "completion", "help", "memory")} & modules
+    assert "yaml" not in modules
+
+
+def test_a_command_imports_only_itself() -> None:
+    modules = loaded(run("completion", "bash"))
+    assert "sophiactl.cli.completion" in modules
+    assert not {"sophiactl.cli.config", "sophiactl.cli.help", "sophiactl.settings", "yaml"} & modules
+
+
+def test_the_public_verbs_are_loaded_when_they_are_asked_for() -> None:
+    assert not {name for name in loaded("import sophiactl") if name.startswith("sophiactl.")}
+    import sophiactl
+    from sophiactl.ops.search import search
+
+    assert {"ask", "embed", "search"} <= set(dir(sophiactl))
+    assert sophiactl.__getattr__("search") is search
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        sophiactl.__getattr__("nothing")
