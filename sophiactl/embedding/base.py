@@ -65,7 +65,8 @@ class TextEmbedder(Protocol):
 class Passage(msgspec.Struct, frozen=True):
     """A piece of a document, small enough to embed whole.
 
-    `text` stands verbatim in the document at `locator.start:locator.end`. `context` is what a reader would know when
+    `text` stands verbatim in the document at `locator.start:locator.end`, but in formats whose text is extracted
+    (`documents.EXTRACTED`), where the offsets are those of the source. `context` is what a reader would know when
     reading it (title and headings), embedded in front of the text but never shown as part of it.
     """
 
@@ -77,8 +78,10 @@ class Passage(msgspec.Struct, frozen=True):
 class Block(msgspec.Struct, frozen=True):
     """A structural unit that a reader found: a paragraph, list item, table, code block, JSON row or page part.
 
-    Blocks of a document are in reading order and do not overlap. `text == document.text[start:end]` for text formats;
-    for PDF the offsets are inside the page's text. `heading` is the path of headings above it, outermost first.
+    Blocks of a document are in reading order, do not overlap, and hold the blank lines up to the next one. For text
+    formats `text` is the decoded file's `[start:end]`; for those in `documents.EXTRACTED` the offsets are the span in
+    the source it was taken from; for PDF they are inside the page's text. `heading` is the path of headings above it,
+    outermost first, and of a heading block itself.
     """
 
     text: str

@@ -138,7 +138,9 @@ class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Store(Protocol):
     """A collection of points, open for reading and writing. Not for use by several threads at once.
 
-    All methods raise `StoreError` (or a subclass) and nothing else of the engine's. A write has reached the engine's
+    All methods raise `StoreError` (or a subclass), `UsageError` for an unknown field or a bad time in a filter,
+    `DiskFull`, and on a server `AuthError`, `Unreachable`, `DeadlineExceeded`, `RateLimited` and `UpstreamError`;
+    nothing of the engine's own. A write has reached the engine's
     write-ahead log when the method returns. Ids are the user's strings; the engine's own point id is uuid5 of the
     collection and that string.
     """

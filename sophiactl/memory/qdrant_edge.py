@@ -109,11 +109,13 @@ class EdgeStore:
         rows = checked_rows([point.dense for point in chosen], self.schema.dimension)
         sparse = [checked_sparse(point.sparse) for point in chosen]
         payloads = [encode(point.record) for point in chosen]
+        before, miscounted = self.count(), self._miscounted
+        self._miscounted = True  # also when only some batches get through
         for batch in batches(range(len(chosen))):
             made = self._guard(partial(self._made, payloads, rows, sparse, batch))
-            before = self.count()
             self._update("upsert_points", made, update_mode=mode.InsertOnly if insert_only else mode.Upsert)
-            self._miscounted |= self.count() - before < len(made)
+        # Fewer points more than were written: some replaced others.
+        self._miscounted = miscounted or self.count() - before < len(chosen)
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """The points that exist, in the order of `ids`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -68,7 +69,7 @@ def guarded(place: str, operation: Callable[[], T], *, secret: str | None = None
         return operation()
     except SophiaError:
         raise
-    except (ApiException, QdrantException, ValueError, TypeError, OSError, RuntimeError) as error:
+    except (ApiException, QdrantException, ValueError, TypeError, OSError, RuntimeError, AssertionError) as error:
         # The cause is cut off when there is a key: its text and its request may hold it.
         raise translated(place, error, secret=secret) from (None if secret else error)
 
@@ -84,6 +85,8 @@ def translated(place: str, error: Exception, *, secret: str | None = None) -> So
         return RateLimited(f"{place} asks to wait {error.retry_after_s} s", hint="try again then")
     if isinstance(error, UnexpectedResponse):
         return _status(place, error.status_code or 0, _reason(error, secret))
+    if isinstance(error, JSONDecodeError | UnicodeDecodeError | AssertionError):
+        return _not_qdrant(place, error)
     text = _without(str(error), secret)
     if "not found" in text and "ollection" in text:
         return NotFound(f"{place}: {text}", hint="make it: sophiactl embed PATH")
@@ -98,8 +101,13 @@ def _transport(place: str, source: Exception) -> SophiaError:
         return DeadlineExceeded(f"{place} did not answer in time ({kind})", hint="allow more: --timeout 120")
     if isinstance(source, httpx.TransportError | OSError):
         return Unreachable(f"cannot reach {place} ({kind})", hint=f"is the server running? {_SETTING} says where")
+    return _not_qdrant(place, source)
+
+
+def _not_qdrant(place: str, source: Exception) -> UpstreamError:
     return UpstreamError(
-        f"{place} gave an answer that is not Qdrant's ({kind})", hint=f"does {_SETTING} name a Qdrant server?"
+        f"{place} gave an answer that is not Qdrant's ({type(source).__name__})",
+        hint=f"does {_SETTING} name a Qdrant server?",
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from sophiactl.embedding.ledger import FileRow, JobLedger
 from sophiactl.embedding.passages import read_file, settings_mark
 from sophiactl.embedding.scan import Found, scan
-from sophiactl.errors import InputError
+from sophiactl.errors import InputError, NotFound
 from sophiactl.memory.base import Point
 from sophiactl.memory.index import searchable_text
 from sophiactl.memory.lexical import Lexicon
@@ -154,8 +154,8 @@ class EmbedJob:
                 self._unchanged(path)
                 return
             self._read(row, known)
-        except InputError as error:
-            self.tally.skipped.append(SkippedFile(path, error.message))
+        except (InputError, NotFound) as error:  # NotFound: it went away after the scan
+            self.tally.skipped.append(SkippedFile(path, error.message.removeprefix(f"{path}: ")))
             self._progress.advance(1, 0)
 
     def _row(self, item: Found) -> FileRow:
