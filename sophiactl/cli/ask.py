@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sophiactl.cli.command import Context, Result, argument, command, flag, option
+import typer
+
+from sophiactl.cli import options
+from sophiactl.cli.command import Context, Result, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,14 +17,6 @@ if TYPE_CHECKING:
 
 
 @command(
-    argument("question", required=False, help="the question; stdin when left out"),
-    option("--file", metavar="FILE", help="read the question from a file; - is stdin"),
-    option(
-        "--filter", name="filters", repeat=True, metavar="KEY=VALUE", help="answer only from memories where this holds"
-    ),
-    option("--since", metavar="TIME", help="answer only from memories made since, such as 2026-03-01 or 7d"),
-    option("--collection", metavar="NAME", help="another memory than the configured one"),
-    flag("--stream", help="print as it comes; with --json one event a line"),
     examples=(
         ('sophiactl ask "How do I undo a prune?"', "answer from the memory, with sources"),
         ('sophiactl ask "Who renews in March?" --json | jq .data.citations', "for scripts"),
@@ -30,13 +25,16 @@ if TYPE_CHECKING:
 )
 def ask(
     context: Context,
-    question: str | None,
-    file: str | None,
-    filters: tuple[str, ...],
-    since: str | None,
-    collection: str | None,
+    question: Annotated[str | None, typer.Argument(help="the question; stdin when left out")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="read the question from a file; - is stdin")
+    ] = None,
+    filters: options.Filters = None,
+    since: options.Since = None,
+    collection: options.Collection = None,
+    lock_timeout: options.LockTimeout = None,
     *,
-    stream: bool,
+    stream: Annotated[bool, typer.Option("--stream", help="print as it comes; with --json one event a line")] = False,
 ) -> Result:
     """Answer from the memory.
 
@@ -48,7 +46,7 @@ def ask(
     from sophiactl.ops.ask import AskRequest
     from sophiactl.ops.ask import ask as run
 
-    wiring = wire.wiring(context, {"memory.collection": collection})
+    wiring = wire.wiring(context, collection, lock_timeout)
     text = read_text_argument(context, question, file, what="question")
     events = run(AskRequest(text, wire.filters(filters, since)), wiring)
     if context.flags.json and stream:
@@ -66,11 +64,18 @@ def _last(output: Output, events: Iterator[AnswerEvent], *, stream: bool) -> Fin
 
     with output.progress("searching the memory"):
         next(event for event in events if isinstance(event, EvidenceFound))
-    for event in events:
-        if isinstance(event, Final):
-            return event
-        if stream and isinstance(event, Token):
-            output.stream(event.text)
+    begun = False
+    try:
+        for event in events:
+            if isinstance(event, Final):
+                return event
+            if stream and isinstance(event, Token):
+                begun = True
+                output.stream(event.text)
+    except BaseException:
+        if begun:  # the error gets a line of its own
+            output.stream("\n")
+        raise
     raise AssertionError("the stream of an answer ends with its final event")
 
 

@@ -22,8 +22,8 @@
         Paragraphs after the first line become the help's description; the summary comes from the command table.
         \"\"\"
 
-Parameters after the context are Typer's; options that several commands share stand in `options.py`. The function returns a
-`Result` and prints nothing, unless it streams. Global options are not declared: they are on every command
+Parameters after the context are Typer's; options that several commands share stand in `options.py`. The function
+returns a `Result` and prints nothing, unless it streams. Global options are not declared: they are on every command
 (`context.flags`).
 """
 

@@ -10,28 +10,30 @@ from sophiactl.errors import SophiaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sophiactl.cli.command import Command, Option
+    from sophiactl.cli.dispatch import Target
+    from sophiactl.cli.parameters import Parameter
 
 
 def candidates(words: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of candidate and description for the last word; empty means file names, or a free text."""
     from sophiactl.cli.dispatch import load, locate
-    from sophiactl.cli.flags import GLOBAL_OPTIONS, VERSION_OPTION
+    from sophiactl.cli.parameters import parameters
+    from sophiactl.cli.typed import typed
 
     *before, current = words or [""]
+    target = locate(before)
     try:
-        target = locate(before)
         declared = load(target.row) if target.row is not None and target.row.target else None
     except SophiaError:
         return []
-    options = (*(declared.options if declared else ()), *GLOBAL_OPTIONS)
-    rows = TABLE if target.row is None else () if target.rest else target.row.rows
+    known = parameters(typed(declared))
+    options = [item for item in known if item.names]
     found = _value(before, current, options)
-    if found is None:
-        shown = (*options, VERSION_OPTION) if target.row is None else options
-        found = (
-            _names(shown) if current.startswith("-") else [*_rows(rows), *_argument(declared, target.row, target.rest)]
-        )
+    if found is None and current.startswith("-"):
+        found = [(item.label, item.help) for item in options]
+    elif found is None:
+        rows = () if target.rest else TABLE if target.row is None else target.row.rows
+        found = [*_rows(rows), *_argument(target, [item for item in known if not item.names])]
     return [(name, note) for name, note in found if name.startswith(current)]
 
 
@@ -44,24 +46,20 @@ def _rows(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [(row.name, row.summary) for row in rows]
 
 
-def _names(options: Sequence[Option]) -> list[tuple[str, str]]:
-    return [(option.label, option.help) for option in options]
-
-
-def _value(before: Sequence[str], current: str, options: Sequence[Option]) -> list[tuple[str, str]] | None:
+def _value(before: Sequence[str], current: str, options: Sequence[Parameter]) -> list[tuple[str, str]] | None:
     """Candidates for an option's value, None when the last word is no option's value."""
     name, equals, _ = current.partition("=")
     asked, prefix = (name, f"{name}=") if equals else (before[-1] if before else "", "")
-    option = next((item for item in options if asked in item.names and not item.switch), None)
+    option = next((item for item in options if asked in item.names and item.takes_value), None)
     return None if option is None else [(prefix + choice, option.help) for choice in option.choices]
 
 
-def _argument(declared: Command | None, row: Row | None, rest: Sequence[str]) -> list[tuple[str, str]]:
+def _argument(target: Target, arguments: Sequence[Parameter]) -> list[tuple[str, str]]:
     """Choices of the argument that comes next; for `help`, its topics and the commands."""
-    if declared is None or any(not word.startswith("-") for word in rest):
+    if any(not word.startswith("-") for word in target.rest):
         return []
-    if row is find("help"):
+    if target.row is find("help"):
         from sophiactl.cli.help_topics import TOPICS
 
         return [*TOPICS.items(), *_rows(TABLE)]
-    return [(choice, item.help) for item in declared.arguments[:1] for choice in item.choices]
+    return [(choice, item.help) for item in arguments[:1] for choice in item.choices]

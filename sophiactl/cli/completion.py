@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sophiactl.cli.command import Context, Result, argument, command
+from typing import Annotated, Literal
+
+import typer
+
+from sophiactl.cli.command import Context, Result, command
 
 # Each script hands the words up to the cursor to `sophiactl __complete`, which prints one candidate a line. No
 # candidate means: complete file names.
@@ -48,13 +52,14 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 @command(
-    argument("shell", choices=tuple(SCRIPTS), help="bash, zsh or fish"),
     examples=(
         ('eval "$(sophiactl completion bash)"', "for this bash; put the line into ~/.bashrc to keep it"),
         ("sophiactl completion zsh > ~/.zfunc/_sophiactl", "for zsh, with ~/.zfunc in fpath"),
         ("sophiactl completion fish > ~/.config/fish/completions/sophiactl.fish", "for fish"),
     ),
 )
-def completion(_context: Context, shell: str) -> Result:
+def completion(
+    _context: Context, shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="bash, zsh or fish")]
+) -> Result:
     """Print the script to evaluate."""
     return Result(data={"shell": shell, "script": SCRIPTS[shell]}, text=SCRIPTS[shell])

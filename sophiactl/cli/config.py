@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from sophiactl.cli.command import Context, Result, argument, command, flag
+import typer
+
+from sophiactl.cli.command import Context, Result, command
 from sophiactl.errors import ConfigError, DiskFull
 
 if TYPE_CHECKING:
@@ -13,19 +15,23 @@ if TYPE_CHECKING:
     from sophiactl.cli.output import Output
     from sophiactl.settings import Loaded
 
-_SECTIONS = ("memory", "embedding", "agent")
+Section = Literal["memory", "embedding", "agent"]
+_SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
 @command(
-    argument("section", required=False, choices=_SECTIONS, help="only this section"),
-    flag("--origin", help="say where each value comes from"),
     examples=(
         ("sophiactl config show", "all settings in force"),
         ("sophiactl config show memory --origin", "one section, with the file and line of each value"),
         ("sophiactl config show --json | jq .data.settings", "for scripts"),
     ),
 )
-def show(context: Context, section: str | None, *, origin: bool) -> Result:
+def show(
+    context: Context,
+    section: Annotated[Section | None, typer.Argument(help="only this section")] = None,
+    *,
+    origin: Annotated[bool, typer.Option("--origin", help="say where each value comes from")] = False,
+) -> Result:
     """Show the settings in force after all layers."""
     import msgspec
 
@@ -85,14 +91,17 @@ def _files(folder: Path) -> list[str]:
 
 
 @command(
-    flag("--force", help="overwrite files that exist"),
-    flag("--here", help="write into ./configs, for this project only"),
     examples=(
         ("sophiactl config init", "files in your config folder, every line a comment to edit"),
         ("sophiactl config init --here", "settings that travel with a project"),
     ),
 )
-def init(context: Context, *, force: bool, here: bool) -> Result:
+def init(
+    context: Context,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that exist")] = False,
+    here: Annotated[bool, typer.Option("--here", help="write into ./configs, for this project only")] = False,
+) -> Result:
     """Write one commented file a section.
 
     Every setting stands there as a comment with its default: take the # away and change the value. What stays a comment

@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from sophiactl.cli.context import Context
-from sophiactl.cli.flags import GLOBAL_OPTIONS, VERSION_OPTION, Flags
-from sophiactl.cli.parser import Scanner, assign
+from sophiactl.cli.parameters import options, parameters
 from sophiactl.cli.process import time_limit
 from sophiactl.cli.result import Result
 from sophiactl.cli.table import TABLE, Row, find
+from sophiactl.cli.typed import read, typed
+from sophiactl.cli.words import is_option, leading
 from sophiactl.errors import SophiaError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sophiactl.cli.command import Command, Option
+    from sophiactl.cli.command import Command
     from sophiactl.cli.context import Environment
+    from sophiactl.cli.flags import Flags
 
 
 class Target(NamedTuple):
-    """Where a command line leads: full name, row (None: the program itself), global options read, words left."""
+    """Where a command line leads: full name, row (None: the program itself), global options in front, words behind."""
 
     path: str
     row: Row | None
-    values: dict[str, Any]
+    front: list[str]
     rest: list[str]
 
 
 def locate(words: Sequence[str]) -> Target:
-    """Follow the words down the command table, reading global options on the way. Raises `UsageError`."""
-    options: tuple[Option, ...] = (*GLOBAL_OPTIONS, VERSION_OPTION)
-    target = Target("", None, {}, list(words))
+    """Follow the words down the command table, past global options on the way."""
+    names = options(typed())
+    target = Target("", None, [], list(words))
     while target.row is None or target.row.rows:
-        has_default = target.row is not None and bool(target.row.target)
-        rows = TABLE if target.row is None else target.row.rows
-        scan = Scanner(options, target.path).scan(target.rest, stop_at_word=True, stop_at_unknown=has_default)
-        target = target._replace(values=_merged(target.values, scan.values), rest=scan.rest)
-        row = find(target.rest[0], rows) if target.rest else None
-        if row is None:
-            if target.rest and not has_default and not target.values.get("help"):
-                _unknown(target.rest[0], target.path, rows)
+        count = leading(target.rest, names)
+        target = target._replace(front=[*target.front, *target.rest[:count]], rest=target.rest[count:])
+        row = find(target.rest[0], TABLE if target.row is None else target.row.rows) if target.rest else None
+        if row is None or "--version" in target.front:
             return target
-        target = Target(f"{target.path} {row.name}".strip(), row, target.values, target.rest[1:])
-        options = GLOBAL_OPTIONS
+        target = Target(f"{target.path} {row.name}".strip(), row, target.front, target.rest[1:])
     return target
 
 
@@ -61,73 +58,64 @@ def load(row: Row) -> Command:
 
 
 def call(words: Sequence[str], environment: Environment) -> tuple[Context, Result]:
-    """Parse the words and run what they mean. Raises `UsageError`, and whatever the command raises."""
+    """Read the words and run what they mean. Raises `UsageError`, and whatever the command raises."""
     target = locate(words)
-    if target.row is None or not target.row.target or target.values.get("help"):
+    if target.row is None or not target.row.target:
         return _about(target, environment)
-    command = load(target.row)
-    scan = Scanner((*command.options, *GLOBAL_OPTIONS), target.path).scan(target.rest)
-    own = {option.name for option in command.options}
-    given = {name: value for name, value in scan.values.items() if name not in own}
-    target = target._replace(values=_merged(target.values, given))
-    if target.values.get("help"):
-        return _about(target, environment)
-    values = _option_values(command, scan.values, target.path) | assign(command.arguments, scan.words, target.path)
-    context = Context(environment, Flags(**target.values), target.path)
+    declared = load(target.row)
+    command = typed(declared)
+    helped = {"-h", "--help"} & set(target.front)  # then nothing behind the name can be wrong
+    reading = read(command, target.path, target.front if helped else [*target.front, *target.rest])
+    context = Context(environment, reading.flags, target.path)
+    if reading.flags.help:
+        from sophiactl.cli import helptext
+
+        text = helptext.command(target.path, target.row, declared, command, environment.width)
+        return context, Result(data={"help": text}, text=text)
+    if reading.extra:
+        takes_words = any(not item.names for item in parameters(command))
+        hint = "put quotes around a text of several words" if takes_words else f"sophiactl {target.path} --help"
+        raise UsageError(f"{target.path} takes no further argument, got {reading.extra[0]!r}", hint=hint)
     with time_limit(context.flags.timeout):
-        return context, command(context, **values)
+        return context, declared.function(context, **reading.values)
 
 
 def command_name(words: Sequence[str]) -> str:
     """The command that a command line seems to mean, however faulty; empty for none."""
-    try:
-        return locate(words).path
-    except UsageError:
-        found, rows = "", TABLE
-        for word in words:
-            row = find(word, rows)
-            found, rows = (f"{found} {row.name}".strip(), row.rows) if row is not None else (found, rows)
-        return found
-
-
-def _option_values(command: Command, given: dict[str, Any], path: str) -> dict[str, Any]:
-    for option in command.options:
-        if option.required and option.name not in given:
-            raise UsageError(f"{option.label} {option.metavar} is missing", hint=f"sophiactl {path} --help")
-    return {option.name: given.get(option.name, option.default) for option in command.options}
+    target = locate(words)
+    found, rows = target.path, TABLE if target.row is None else target.row.rows
+    for word in target.rest if target.rest and target.rest[0].startswith("-") else ():
+        row = find(word, rows)
+        found, rows = (f"{found} {row.name}".strip(), row.rows) if row is not None else (found, rows)
+    return found
 
 
 def _about(target: Target, environment: Environment) -> tuple[Context, Result]:
-    """The version, or the help of whatever was named."""
-    context = Context(environment, Flags(**target.values), target.path)
-    if context.flags.version:
+    """The version, or the help of the program or a group."""
+    command = typed()
+    wrong_option = bool(target.rest) and is_option(target.rest[0], {})
+    flags = read(command, target.path, [*target.front, *(target.rest if wrong_option else ())]).flags
+    context = Context(environment, flags, target.path)
+    if flags.version:
         from sophiactl import __version__
 
         return context, Result(data={"version": __version__}, text=f"sophiactl {__version__}")
-    text = _help(target, environment.width, asked=context.flags.help)
+    text = _help(target, flags, environment.width)
     return context, Result(data={"help": text}, text=text)
 
 
-def _help(target: Target, width: int, *, asked: bool) -> str:
+def _help(target: Target, flags: Flags, width: int) -> str:
     from sophiactl.cli import helptext
 
     row = target.row
+    if target.rest and not flags.help:
+        _unknown(target.rest[0], target.path, TABLE if row is None else row.rows)
     if row is None:
         return helptext.program(width)
-    if row.target:
-        return helptext.command(target.path, row, load(row), width)
-    if not asked:
+    if not flags.help:
         names = ", ".join(item.name for item in row.rows)
         raise UsageError(f"{target.path} needs one of: {names}", hint=f"sophiactl {target.path} --help")
     return helptext.group(target.path, row, width)
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Later values win; `-v` before and after the command's name add up."""
-    both = first | second
-    if "verbose" in first and "verbose" in second:
-        both["verbose"] = first["verbose"] + second["verbose"]
-    return both
 
 
 def _unknown(word: str, path: str, rows: tuple[Row, ...]) -> NoReturn:

@@ -28,7 +28,7 @@ def doctor(context: Context) -> Result:
     from sophiactl.cli import wire
     from sophiactl.ops.doctor import doctor as run
 
-    found = run(wire.wiring(context, {}))
+    found = run(wire.wiring(context))
     return Result(
         found,
         lambda output: _print(output, found),

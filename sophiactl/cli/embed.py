@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from sophiactl.cli.command import Context, Failure, Result, argument, command, flag, option
+import typer
+
+from sophiactl.cli import options
+from sophiactl.cli.command import Context, Failure, Result, command
 from sophiactl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,15 +21,6 @@ _NAMED = 20
 
 
 @command(
-    argument("paths", metavar="PATH", many=True, help="files and folders"),
-    option("--collection", metavar="NAME", help="another memory than the configured one"),
-    option("--engine", choices=("auto", "onnx", "openvino"), help="what computes the vectors"),
-    option("--include", repeat=True, metavar="GLOB", help="only files that match"),
-    option("--exclude", repeat=True, metavar="GLOB", help="no files that match"),
-    option("--max-file-mb", type=float, metavar="MB", help="skip larger files"),
-    option("--lock-timeout", type=float, minimum=0, metavar="S", help="seconds to wait for another job"),
-    flag("--force", help="read every file again, changed or not"),
-    flag("--strict", help="exit 9 when a file was skipped"),
     examples=(
         ("sophiactl embed docs/ README.md", "read text, markdown, HTML, JSONL and PDF"),
         ("sophiactl embed docs/", "again: only what changed, and what was deleted, is worked on"),
@@ -36,16 +30,20 @@ _NAMED = 20
 )
 def embed(
     context: Context,
-    paths: tuple[str, ...],
-    collection: str | None,
-    engine: str | None,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    max_file_mb: float | None,
-    lock_timeout: float | None,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="files and folders")],
+    collection: options.Collection = None,
+    engine: Annotated[
+        Literal["auto", "onnx", "openvino"] | None, typer.Option("--engine", help="what computes the vectors")
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option("--include", metavar="GLOB", help="only files that match")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", metavar="GLOB", help="no files that match")] = None,
+    max_file_mb: Annotated[float | None, typer.Option("--max-file-mb", metavar="MB", help="skip larger files")] = None,
+    lock_timeout: options.LockTimeout = None,
     *,
-    force: bool,
-    strict: bool,
+    force: Annotated[bool, typer.Option("--force", help="read every file again, changed or not")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="exit 9 when a file was skipped")] = False,
 ) -> Result:
     """Read files and folders into the memory.
 
@@ -58,17 +56,17 @@ def embed(
 
     wiring = wire.wiring(
         context,
+        collection,
+        lock_timeout,
         {
-            "memory.collection": collection,
-            "memory.lock_timeout": lock_timeout,
             "embedding.engine": engine,
-            "embedding.include": include or None,
-            "embedding.exclude": exclude or None,
+            "embedding.include": include,
+            "embedding.exclude": exclude,
             "embedding.max_file_mb": max_file_mb,
         },
     )
     with context.output.progress("embedding", 0) as bar:
-        report = run(EmbedRequest(paths, force=force), wiring, _Bar(bar))
+        report = run(EmbedRequest(tuple(paths), force=force), wiring, _Bar(bar))
     return _result(context, report, strict=strict)
 
 
@@ -139,18 +137,17 @@ def _print(output: Output, report: EmbedReport) -> None:
 
 
 @command(
-    option("--collection", metavar="NAME", help="another memory than the configured one"),
     examples=(
         ("sophiactl embed status", "files and passages, and what another run would do"),
         ("sophiactl embed status --json | jq .data.due", "for scripts"),
     ),
 )
-def status(context: Context, collection: str | None) -> Result:
+def status(context: Context, collection: options.Collection = None) -> Result:
     """Compare what is embedded with the files as they are now."""
     from sophiactl.cli import wire
     from sophiactl.ops.embed import status as run
 
-    found = run(wire.wiring(context, {"memory.collection": collection}))
+    found = run(wire.wiring(context, collection))
     return Result(found, lambda output: _print_status(output, found))
 
 
@@ -166,14 +163,15 @@ def _print_status(output: Output, found: EmbedStatus) -> None:
 
 
 @command(
-    option("--collection", metavar="NAME", help="another memory than the configured one"),
     examples=(("sophiactl embed optimize", "build the search indexes now"),),
 )
-def optimize(context: Context, collection: str | None) -> Result:
+def optimize(
+    context: Context, collection: options.Collection = None, lock_timeout: options.LockTimeout = None
+) -> Result:
     """Build the memory's search indexes. Below about 200,000 memories a plain scan is as fast."""
     from sophiactl.cli import wire
     from sophiactl.ops.embed import optimize as run
 
     with context.output.progress("building indexes"):
-        info = run(wire.wiring(context, {"memory.collection": collection}))
+        info = run(wire.wiring(context, collection, lock_timeout))
     return Result(info, f"{info.points:,} memories in {info.collection!r} are indexed")

@@ -11,9 +11,7 @@ import typer
 class Flags(msgspec.Struct, frozen=True):
     """Values of the global options, and their declaration for Typer. `timeout` is in seconds; `verbose` counts `-v`."""
 
-    config: Annotated[
-        str | None, typer.Option("--config", metavar="DIR", help="read settings from this folder")
-    ] = None
+    config: Annotated[str | None, typer.Option("--config", metavar="DIR", help="read settings from this folder")] = None
     profile: Annotated[
         str | None, typer.Option("--profile", metavar="NAME", help="lay profiles/NAME over the settings")
     ] = None

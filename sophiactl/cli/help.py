@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sophiactl.cli.command import Context, Result, argument, command
+import typer
+
+from sophiactl.cli.command import Context, Result, command
 from sophiactl.cli.help_topics import TOPICS, page
 from sophiactl.errors import UsageError
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
 
 @command(
-    argument("words", metavar="TOPIC", required=False, many=True, help="a topic, or a command such as `memory list`"),
     examples=(
         ("sophiactl help", "the list of topics"),
         ("sophiactl help exit-codes", "what each exit code means"),
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
         ("sophiactl help memory list", "the same as sophiactl memory list --help"),
     ),
 )
-def help_topic(context: Context, words: tuple[str, ...]) -> Result:
+def help_topic(
+    context: Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="TOPIC", help="a topic, or a command such as `memory list`")
+    ] = None,
+) -> Result:
     """Show a topic or a command's help.
 
     A word that is both, such as ask, shows the command's help and then the topic.
@@ -42,10 +48,11 @@ def _list(output: Output) -> None:
     output.line("sophiactl help TOPIC shows one; sophiactl COMMAND --help explains a command.")
 
 
-def _command(context: Context, words: tuple[str, ...]) -> str | None:
+def _command(context: Context, words: list[str]) -> str | None:
     from sophiactl.cli import helptext
     from sophiactl.cli.dispatch import load
     from sophiactl.cli.table import TABLE, find
+    from sophiactl.cli.typed import typed
 
     row, rows = None, TABLE
     for word in words:
@@ -56,10 +63,13 @@ def _command(context: Context, words: tuple[str, ...]) -> str | None:
     if row is None:
         return None
     path, width = " ".join(words), context.environment.width
-    return helptext.command(path, row, load(row), width) if row.target else helptext.group(path, row, width)
+    if not row.target:
+        return helptext.group(path, row, width)
+    declared = load(row)
+    return helptext.command(path, row, declared, typed(declared), width)
 
 
-def _unknown(words: tuple[str, ...]) -> None:
+def _unknown(words: list[str]) -> None:
     from sophiactl.cli.table import TABLE
     from sophiactl.suggest import did_you_mean
 

@@ -10,7 +10,10 @@ from sophiactl.cli.table import TABLE, Row
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sophiactl.cli.command import Argument, Command, Option
+    from typer.core import TyperCommand
+
+    from sophiactl.cli.command import Command
+    from sophiactl.cli.parameters import Parameter
 
 _WIDEST = 100
 _NARROWEST = 40
@@ -24,14 +27,14 @@ _FIRST_STEPS = (
 
 def program(width: int) -> str:
     """The page of `sophiactl --help`; reads the command table and imports no command."""
-    from sophiactl.cli.flags import GLOBAL_OPTIONS, VERSION_OPTION
+    from sophiactl.cli.typed import typed
 
     return _page(
         "Ask, embed and search a company's memory; answers cite their sources.",
         _examples(_FIRST_STEPS, width),
         "Usage: sophiactl [OPTIONS] COMMAND ...",
         _section("Commands", [(row.name, row.summary) for row in TABLE], width),
-        _section("Options, before or after the command", map(_option, (*GLOBAL_OPTIONS, VERSION_OPTION)), width),
+        _section("Options, before or after the command", map(_option, _split(typed())[1]), width),
         "More: sophiactl COMMAND --help, sophiactl help TOPIC",
     )
 
@@ -47,52 +50,59 @@ def group(path: str, row: Row, width: int) -> str:
     )
 
 
-def command(path: str, row: Row, declared: Command, width: int) -> str:
+def command(path: str, row: Row, declared: Command, typed: TyperCommand, width: int) -> str:
     """The page of one command."""
-    from sophiactl.cli.flags import GLOBAL_OPTIONS
-
+    own, shared = _split(typed)
     return _page(
         f"{row.summary}.",
         _examples(declared.examples, width),
-        f"Usage: {usage(path, declared)}",
+        f"Usage: {usage(path, typed)}",
         _wrapped(declared.description, width),
         _section("Subcommands", [(f"{row.name} {item.name}", item.summary) for item in row.rows], width),
-        _section("Arguments", map(_argument, declared.arguments), width),
-        _section("Options", map(_option, declared.options), width),
-        _section("Global options", map(_option, GLOBAL_OPTIONS), width),
+        _section("Arguments", [_argument(item) for item in own if not item.names], width),
+        _section("Options", [_option(item) for item in own if item.names], width),
+        _section("Global options", map(_option, shared), width),
         "Exit codes: sophiactl help exit-codes",
     )
 
 
-def usage(path: str, declared: Command) -> str:
+def usage(path: str, typed: TyperCommand) -> str:
     """The usage line, such as `sophiactl ask [OPTIONS] [QUESTION]`."""
-    needed = [f"{item.label} {item.metavar}" for item in declared.options if item.required]
-    places = [_place(item) for item in declared.arguments]
-    return " ".join(["sophiactl", path, *needed, *(["[OPTIONS]"] if declared.options else []), *places])
+    own, _ = _split(typed)
+    needed = [item.needed for item in own if item.names and item.required]
+    options = ["[OPTIONS]"] if any(item.names for item in own) else []
+    return " ".join(["sophiactl", path, *needed, *options, *(_place(item) for item in own if not item.names)])
 
 
-def _place(item: Argument) -> str:
-    name = f"{item.metavar}..." if item.many else item.metavar
+def _split(typed: TyperCommand) -> tuple[list[Parameter], list[Parameter]]:
+    """A command's own parameters, and the global options."""
+    from sophiactl.cli.parameters import parameters
+    from sophiactl.cli.typed import GLOBAL
+
+    every = parameters(typed)
+    return [item for item in every if item.name not in GLOBAL], [item for item in every if item.name in GLOBAL]
+
+
+def _place(item: Parameter) -> str:
+    name = f"{item.metavar}..." if item.multiple else item.metavar
     return name if item.required else f"[{name}]"
 
 
-def _argument(item: Argument) -> tuple[str, str]:
+def _argument(item: Parameter) -> tuple[str, str]:
     return _place(item).strip("[]"), f"{item.help}{_facts(item)}"
 
 
-def _option(item: Option) -> tuple[str, str]:
+def _option(item: Parameter) -> tuple[str, str]:
     names = ", ".join(item.names) if len(item.names[0]) == 2 else "    " + ", ".join(item.names)
-    return (names if item.switch else f"{names} {item.metavar}"), f"{item.help}{_facts(item)}"
+    return (f"{names} {item.metavar}" if item.takes_value else names), f"{item.help}{_facts(item)}"
 
 
-def _facts(item: Option | Argument) -> str:
+def _facts(item: Parameter) -> str:
     facts = [f"one of {', '.join(item.choices)}"] if item.choices and item.metavar != "|".join(item.choices) else []
-    if item.default not in (None, False, True, 0, "", ()):
-        facts.append(f"default {item.default}")
-    if getattr(item, "required", False) and hasattr(item, "names"):
-        facts.append("required")
-    if getattr(item, "repeat", False):
-        facts.append("may be repeated")
+    if item.takes_value and item.default not in (None, ""):
+        facts.append(f"default {getattr(item.default, 'value', item.default)}")
+    if item.names:
+        facts += [word for word, holds in (("required", item.required), ("may be repeated", item.multiple)) if holds]
     return f" ({'; '.join(facts)})" if facts else ""
 
 

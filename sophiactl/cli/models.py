@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sophiactl.cli.command import Context, Result, argument, command, flag, option
+import typer
+
+from sophiactl.cli.command import Context, Result, command
 from sophiactl.errors import ExitCode
 
 if TYPE_CHECKING:
     from sophiactl.cli.output import Output
     from sophiactl.ops.models import ModelList
 
+Name = Annotated[str | None, typer.Argument(help="a model of `models list`; the configured one when left out")]
+
 
 @command(
-    flag("--verify", help="hash the weights again"),
     examples=(("sophiactl models list", "what is in place"), ("sophiactl models list --verify", "and intact")),
 )
-def list_models(context: Context, *, verify: bool) -> Result:
+def list_models(
+    context: Context, *, verify: Annotated[bool, typer.Option("--verify", help="hash the weights again")] = False
+) -> Result:
     """Show each model, where it was found and whether its checksum is right."""
     from sophiactl.cli import wire
     from sophiactl.ops.models import list_models as run
 
-    found = run(wire.wiring(context, {}), verify=verify)
+    found = run(wire.wiring(context), verify=verify)
     bad = any(item.name == found.configured and item.problem for item in found.models)
     return Result(
         found,
@@ -41,14 +46,18 @@ def _print(output: Output, found: ModelList) -> None:
 
 
 @command(
-    argument("name", required=False, help="a model of `models list`; the configured one when left out"),
-    option("--base-url", metavar="URL", help="another hub: https, or http on loopback"),
     examples=(
         ("sophiactl models pull", "fetch the configured model"),
         ("sophiactl models pull all-MiniLM-L6-v2 --base-url https://hub.example", "from your own mirror"),
     ),
 )
-def pull(context: Context, name: str | None, base_url: str | None) -> Result:
+def pull(
+    context: Context,
+    name: Name = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="another hub: https, or http on loopback")
+    ] = None,
+) -> Result:
     """Download a model and check it.
 
     A broken download is resumed. A file whose checksum is wrong is not put in place.
@@ -56,7 +65,7 @@ def pull(context: Context, name: str | None, base_url: str | None) -> Result:
     from sophiactl.cli import wire
     from sophiactl.ops.models import pull as run
 
-    wiring = wire.wiring(context, {})
+    wiring = wire.wiring(context)
     with context.output.progress("downloading") as bar:
         folder = run(
             name,
@@ -73,13 +82,12 @@ def _size(count: int | None) -> str:
 
 
 @command(
-    argument("name", required=False, help="a model of `models list`; the configured one when left out"),
     examples=(("sophiactl models path", "the folder of the configured model"),),
 )
-def path(context: Context, name: str | None) -> Result:
+def path(context: Context, name: Name = None) -> Result:
     """Print where a model's files are."""
     from sophiactl.cli import wire
     from sophiactl.ops.models import path as run
 
-    folder = str(run(name, wire.wiring(context, {})))
+    folder = str(run(name, wire.wiring(context)))
     return Result({"path": folder}, folder)

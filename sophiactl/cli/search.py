@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sophiactl.cli.command import Context, Result, argument, command, flag, option
+import typer
+
+from sophiactl.cli import options
+from sophiactl.cli.command import Context, Result, command
 from sophiactl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +20,6 @@ _SHOWN = 200
 
 
 @command(
-    argument("query", required=False, help="what to look for; stdin when left out"),
-    option("-k", "--limit", type=int, default=10, minimum=1, maximum=1000, metavar="N", help="results wanted"),
-    option("--batch", metavar="FILE", help="JSONL of {id, query}; prints {id, hits: [{id, score}]} a line"),
-    option("--filter", name="filters", repeat=True, metavar="KEY=VALUE", help="only memories where this holds"),
-    option("--since", metavar="TIME", help="only memories made since, such as 2026-03-01 or 7d"),
-    option("--diversity", type=float, minimum=0, maximum=1, metavar="X", help="prefer results unlike each other, 0-1"),
-    option("--collection", metavar="NAME", help="another memory than the configured one"),
-    flag("--ids", help="print ids only"),
     examples=(
         ('sophiactl search "renewal terms"', "the ten best passages"),
         ("sophiactl search renewal --filter class=episodic --since 30d", "recent conversations only"),
@@ -33,15 +28,22 @@ _SHOWN = 200
 )
 def search(
     context: Context,
-    query: str | None,
-    limit: int,
-    batch: str | None,
-    filters: tuple[str, ...],
-    since: str | None,
-    diversity: float | None,
-    collection: str | None,
+    query: Annotated[str | None, typer.Argument(help="what to look for; stdin when left out")] = None,
+    limit: Annotated[int, typer.Option("-k", "--limit", min=1, max=1000, metavar="N", help="results wanted")] = 10,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="FILE", help="JSONL of {id, query}; prints {id, hits: [{id, score}]} a line"),
+    ] = None,
+    filters: options.Filters = None,
+    since: options.Since = None,
+    diversity: Annotated[
+        float | None,
+        typer.Option("--diversity", min=0, max=1, metavar="X", help="prefer results unlike each other, 0-1"),
+    ] = None,
+    collection: options.Collection = None,
+    lock_timeout: options.LockTimeout = None,
     *,
-    ids: bool,
+    ids: Annotated[bool, typer.Option("--ids", help="print ids only")] = False,
 ) -> Result:
     """Search by meaning and by words at once.
 
@@ -52,7 +54,7 @@ def search(
     from sophiactl.ops.search import SearchRequest
     from sophiactl.ops.search import search as run
 
-    wiring = wire.wiring(context, {"memory.collection": collection, "memory.retrieval.diversity": diversity})
+    wiring = wire.wiring(context, collection, lock_timeout, {"memory.retrieval.diversity": diversity})
     where = wire.filters(filters, since)
     if batch is not None:
         if query is not None:

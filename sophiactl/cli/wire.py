@@ -8,30 +8,38 @@ from typing import TYPE_CHECKING, Any
 from sophiactl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sophiactl.cli.context import Context
+    from sophiactl.cli.options import StoredState
     from sophiactl.memory.base import Where
-    from sophiactl.model import Citation, Locator, Record
+    from sophiactl.model import Citation, Locator, MemoryClass, Record
+    from sophiactl.ops.memory import Selection
     from sophiactl.wiring import Wiring
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def wiring(context: Context, options: Mapping[str, Any]) -> Wiring:
-    """The wiring for this run; `options` are settings given as flags: {"memory.collection": value}, None is skipped."""
+def wiring(
+    context: Context,
+    collection: str | None = None,
+    lock_timeout: float | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Wiring:
+    """The wiring for this run; `more` are other settings given as options: {"agent.passages": value}, None skipped."""
     from sophiactl.wiring import Wiring
 
-    flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in options.items()}
+    given = {"memory.collection": collection, "memory.lock_timeout": lock_timeout, **(more or {})}
+    flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in given.items()}
     return Wiring(context.settings(flags), context.paths, env=context.environment.env)
 
 
-def filters(pairs: tuple[str, ...], since: str | None) -> Where | None:
+def filters(pairs: Sequence[str] | None, since: str | None) -> Where | None:
     """`--filter key=value` (more than one value for a key: any of them) and `--since`. Raises `UsageError`."""
     from sophiactl.memory.base import AnyOf, TimeRange, Where
 
     wanted: dict[str, list[str]] = {}
-    for pair in pairs:
+    for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"--filter wants KEY=VALUE, got {pair!r}", hint="for example --filter class=episodic")
@@ -40,6 +48,26 @@ def filters(pairs: tuple[str, ...], since: str | None) -> Where | None:
     if since is not None:
         conditions.append(TimeRange("created_at", since=moment(since)))
     return Where(all=tuple(conditions)) if conditions else None
+
+
+def selection(
+    classes: Sequence[MemoryClass] | None,
+    states: Sequence[StoredState] | None,
+    since: str | None,
+    until: str | None,
+    **exact: Any,
+) -> Selection:
+    """The memories that the options of `memory list` and `memory export` mean. Raises `UsageError`."""
+    from sophiactl.ops.memory import Selection
+
+    begin, end = (None if text is None else moment(text) for text in (since, until))
+    return Selection(
+        classes=tuple(classes or ()),
+        states=tuple(state.value for state in states or ()),
+        since=begin,
+        until=end,
+        **exact,
+    )
 
 
 def moment(text: str) -> str:

@@ -1,7 +1,7 @@
 """What the words of a command line are: options, their values, plain words. What they mean is Typer's business.
 
-This goes before Typer for what it does not know by itself: global options may stand in front of the command's name, `-5` is
-a word and no option, and an option whose value was forgotten does not swallow the option that follows.
+This goes before Typer for what it does not know by itself: global options may stand in front of the command's name,
+`-5` is a word and no option, and an option whose value was forgotten does not swallow the option that follows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def ordered(words: Sequence[str], options: Mapping[str, bool], help_command: str
     left = list(words)
     while left:
         word = left.pop(0)
-        if word == "--":  # noqa: S105 - a word of the command line
+        if word == "--":
             plain += left
             break
         if not is_option(word, options):

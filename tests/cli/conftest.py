@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,22 @@ from sophiactl.cli.context import Environment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sophiactl.embedding.base import TextEmbedder
+
+GUIDE = """# Prune
+
+## Undo
+
+Run `sophiactl prune restore` with the plan's name to undo a prune.
+
+## Evil
+
+A prune of the terminal prints \x1b[2J and rings the bell \x07 when nobody looks.
+"""
+ROWS = """{"id": "m1", "text": "Acme renews in March.", "class": "episodic", "created_at": "2026-01-02T00:00:00Z"}
+{"id": "m2", "text": "Globex renews in June.", "class": "semantic", "created_at": "2026-01-03T00:00:00Z"}
+"""
 
 
 class Terminal(io.StringIO):
@@ -72,3 +89,34 @@ def run_cli(tmp_path: Path) -> RunCli:
         return Ran(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory, model_cache: Path, embedder: TextEmbedder) -> Path:
+    """A home with a document and two rows in its memory, made once by the commands themselves with the real model."""
+    from sophiactl.embedding.base import EmbeddingConfig
+    from sophiactl.embedding.weights import cached_folder, locate
+
+    base = tmp_path_factory.mktemp("memory")
+    package = locate(EmbeddingConfig(), model_cache)
+    pulled = cached_folder(package.name, base / "cache")
+    pulled.parent.mkdir(parents=True)
+    pulled.symlink_to(package.path, target_is_directory=True)
+    for entry in model_cache.iterdir():
+        (base / "cache" / entry.name).symlink_to(entry)
+    (base / "guide.md").write_text(GUIDE, "utf-8")
+    (base / "rows.jsonl").write_text(ROWS, "utf-8")
+    for words in (["embed", str(base / "guide.md")], ["memory", "import", str(base / "rows.jsonl")]):
+        err = io.StringIO()
+        streams = Environment(stdin=io.StringIO(), stdout=err, stderr=err, env={"SOPHIACTL_HOME": str(base)}, cwd="/")
+        assert main(words, streams) == 0, err.getvalue()
+    return base
+
+
+@pytest.fixture
+def memory(made_home: Path, tmp_path: Path) -> Path:
+    """The home of `run_cli`, with a copy of that memory in it; returns the folder of the documents."""
+    home = tmp_path / "home"
+    shutil.copytree(made_home / "state", home / "state")
+    (home / "cache").symlink_to(made_home / "cache", target_is_directory=True)
+    return made_home

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sophiactl.cli.dispatch import load
+from sophiactl.cli.dispatch import load, locate
+from sophiactl.cli.help_topics import TOPICS, page
+from sophiactl.cli.parameters import parameters
 from sophiactl.cli.table import TABLE, Row, find, walk
+from sophiactl.cli.typed import GLOBAL, read, typed
 from sophiactl.errors import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import RunCli
 
 FIELDS = ["version", "command", "status", "exit_code", "data", "errors"]
 
-# A way to call each command that works offline and in an empty home; None where it needs a model or a filled memory:
-# then the tests of that command check its envelope.
-SAMPLES: dict[str, list[str] | None] = {
-    "ask": None,
-    "search": None,
-    "embed": None,
-    "embed status": None,
-    "embed optimize": None,
-    "memory list": None,
-    "memory show": None,
-    "memory add": None,
-    "memory pin": None,
-    "memory unpin": None,
-    "memory import": None,
-    "memory export": None,
-    "memory stats": None,
-    "models list": None,
-    "models pull": None,
-    "models path": None,
-    "doctor": None,
+# A way to call each command that works offline, on the memory of the `memory` fixture.
+SAMPLES: dict[str, list[str]] = {
+    "ask": ["How do I undo a prune?"],
+    "search": ["renewal"],
+    "embed": ["{docs}/guide.md"],
+    "embed status": [],
+    "embed optimize": [],
+    "memory list": [],
+    "memory show": ["m1"],
+    "memory add": ["Initech renews in May.", "--id", "m3"],
+    "memory pin": ["m1"],
+    "memory unpin": ["m1", "m2"],
+    "memory import": ["{docs}/rows.jsonl"],
+    "memory export": ["--class", "episodic"],
+    "memory stats": [],
+    "models list": [],
+    "models pull": ["--base-url", "http://127.0.0.1:9"],
+    "models path": [],
+    "doctor": [],
     "config show": [],
     "config path": [],
     "config init": [],
@@ -71,13 +77,40 @@ def test_names_are_unique_and_summaries_fit_a_line() -> None:
 def test_declared_parameters_are_those_of_the_function(path: str, row: Row) -> None:
     import inspect
 
-    command = load(row)
-    names = {item.name for item in command.arguments} | {item.name for item in command.options}
-    _, *parameters = inspect.signature(command.function).parameters.values()
-    taken = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
-    assert taken == names or (taken < names and len(taken) < len(parameters))
-    assert not any(item.required for item in command.arguments[1:] if not command.arguments[0].required)
-    assert not any(item.many for item in command.arguments[:-1])
+    declared = load(row)
+    known = [item for item in parameters(typed(declared)) if item.name not in GLOBAL]
+    _, *taken = inspect.signature(declared.function).parameters
+    assert taken == [item.name for item in known]
+    assert all(item.help for item in known), path
+    arguments = [item for item in known if not item.names]
+    assert not any(item.required for item in arguments[1:] if not arguments[0].required)
+    assert not any(item.multiple for item in arguments[:-1])
+
+
+def _command_lines(text: str) -> list[list[str]]:
+    """The words of every `sophiactl ...` in a line of shell."""
+    parts = re.findall(r"sophiactl ((?:'[^']*'|\"[^\"]*\"|[^'\"|<>;)])*)", text)
+    return [shlex.split(part) for part in parts]
+
+
+@pytest.mark.parametrize(("path", "row"), PRESENT)
+def test_examples_are_valid_command_lines(path: str, row: Row) -> None:
+    for line, note in load(row).examples:
+        assert note
+        for words in _command_lines(line):
+            target = locate(words)
+            assert target.row is not None, line
+            assert target.row.target, line
+            assert not read(typed(load(target.row)), target.path, [*target.front, *target.rest]).extra, line
+
+
+@pytest.mark.parametrize("topic", sorted(TOPICS))
+def test_command_lines_of_topics_are_valid(topic: str) -> None:
+    for line in re.findall(r"^  sophiactl .*$", page(topic), re.MULTILINE):
+        for words in _command_lines(line.strip().partition("   ")[0]):
+            target = locate(words)
+            assert target.row is not None, line
+            assert not read(typed(load(target.row)), target.path, [*target.front, *target.rest]).extra, line
 
 
 @pytest.mark.parametrize(("path", "row"), PRESENT)
@@ -129,11 +162,9 @@ def test_a_wrong_option_is_explained(run_cli: RunCli, path: str, row: Row) -> No
     assert "Traceback" not in ran.err
 
 
-@pytest.mark.parametrize(
-    ("path", "words"), [pytest.param(path, words, id=path) for path, words in SAMPLES.items() if words is not None]
-)
-def test_success_gives_an_envelope(run_cli: RunCli, path: str, words: list[str]) -> None:
-    ran = run_cli(*path.split(), *words, "--json")
+@pytest.mark.parametrize("path", SAMPLES)
+def test_success_gives_an_envelope(run_cli: RunCli, memory: Path, path: str) -> None:
+    ran = run_cli(*path.split(), *(word.format(docs=memory) for word in SAMPLES[path]), "--json", "--quiet")
     assert (ran.code, ran.err) == (0, "")
     assert list(ran.json) == FIELDS
     assert (ran.json["version"], ran.json["command"], ran.json["status"]) == (1, path, "ok")

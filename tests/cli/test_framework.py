@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sophiactl.cli import dispatch, main
-from sophiactl.cli.command import Command, Context, Failure, Result, argument, command, flag, option
+from sophiactl.cli.command import Context, Failure, Result, command
 from sophiactl.cli.context import Environment
-from sophiactl.cli.flags import GLOBAL_OPTIONS
-from sophiactl.cli.parser import Scanner
+from sophiactl.cli.parameters import options
 from sophiactl.cli.table import Row
+from sophiactl.cli.typed import read, typed
+from sophiactl.cli.words import ordered
 from sophiactl.errors import DeadlineExceeded, ExitCode, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -27,21 +29,23 @@ if TYPE_CHECKING:
 EXAMPLES = (("sophiactl probe", "try"), ("sophiactl probe x", "try x"))
 
 
-@command(
-    argument("word", required=False, help="a word"),
-    argument("others", required=False, many=True, help="more words"),
-    option("-k", "--limit", type=int, default=10, minimum=1, maximum=99, help="how many"),
-    option("--class", name="class_", choices=("episodic", "semantic"), help="which"),
-    option("-t", "--tag", repeat=True, help="tags"),
-    option("--weight", type=float, help="how heavy"),
-    flag("--stream", help="at once"),
-    flag("--no-agentic", name="agentic", default=True, const=False, help="plain"),
-    examples=EXAMPLES,
-)
-def probe(context: Context, **values: Any) -> Result:
+@command(examples=EXAMPLES)
+def probe(
+    context: Context,
+    word: Annotated[str | None, typer.Argument(help="a word")] = None,
+    others: Annotated[list[str] | None, typer.Argument(help="more words")] = None,
+    limit: Annotated[int, typer.Option("-k", "--limit", min=1, max=99, help="how many")] = 10,
+    class_: Annotated[Literal["episodic", "semantic"] | None, typer.Option("--class", help="which")] = None,
+    tag: Annotated[list[str] | None, typer.Option("-t", "--tag", help="tags")] = None,
+    weight: Annotated[float | None, typer.Option("--weight", help="how heavy")] = None,
+    *,
+    stream: Annotated[bool, typer.Option("--stream", help="at once")] = False,
+    agentic: Annotated[bool, typer.Option(" /--no-agentic", help="plain")] = True,
+) -> Result:
     """Return what was parsed."""
-    flags = context.flags
-    return Result({**values, "flags": {"json": flags.json, "verbose": flags.verbose, "config": flags.config}})
+    flags = {"json": context.flags.json, "verbose": context.flags.verbose, "config": context.flags.config}
+    own = {"word": word, "others": others or [], "limit": limit, "class_": class_, "tag": tag or [], "weight": weight}
+    return Result({**own, "stream": stream, "agentic": agentic, "flags": flags})
 
 
 class Behaviour:
@@ -150,6 +154,22 @@ class TestParsing:
         assert run_cli("box", "--json", "status").json["command"] == "box status"
         assert "box status" in run_cli("box", "--help").out
 
+    def test_help_is_given_however_faulty_the_rest(self, run_cli: RunCli) -> None:
+        page = run_cli("probe", "--help").out
+        for words in (["--help", "probe", "--nope"], ["probe", "--limit", "x", "--help"], ["-h", "probe", "--limit"]):
+            assert run_cli(*words).out == page, words
+        assert run_cli("probe", "--help", "--limit", "0", "--json").json["data"]["help"] == page
+
+    def test_a_value_is_never_taken_for_a_global_option(self, run_cli: RunCli) -> None:
+        assert parsed(run_cli, "probe", "-t-q", "--tag=--json", "x")["tag"] == ["-q", "--json"]
+        assert run_cli("probe", "--tag", "--quiet").code == ExitCode.USAGE
+        ran = run_cli("probe", "--json", "--", "--quiet", "-h")
+        assert (ran.json["data"]["word"], ran.json["data"]["others"]) == ("--quiet", ["-h"])
+
+    def test_clusters_mix_global_and_own_options(self, run_cli: RunCli) -> None:
+        data = parsed(run_cli, "probe", "-vvk5", "-qttag")
+        assert (data["limit"], data["tag"], data["flags"]["verbose"]) == (5, ["tag"], 2)
+
     def test_a_module_that_is_not_there_breaks_only_itself(self, run_cli: RunCli) -> None:
         assert run_cli("--help").code == 0
         ran = run_cli("gone")
@@ -252,6 +272,7 @@ class TestVersionAndBareCalls:
         assert (ran.code, "show, path, init" in ran.err) == (ExitCode.USAGE, True)
 
 
+PROGRAM, PROBE = typed(), typed(probe)
 WORDS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["--json", "-v", "-vq", "--", "-", "--config", "--timeout", "1", "config", "show", "help", "-h"]),
@@ -260,34 +281,32 @@ WORDS = st.one_of(
 
 @given(st.lists(WORDS, max_size=6))
 def test_no_command_line_crashes_the_parser(words: list[str]) -> None:
-    try:
-        dispatch.locate(words)
-    except UsageError as error:
-        hint = error.hint
-    else:
-        hint = "none is needed"
-    assert hint
+    target = dispatch.locate(words)
+    assert len(target.front) + len(target.path.split()) + len(target.rest) == len(words)
+    for known in (PROGRAM, PROBE):
+        try:
+            reading = read(known, "probe", words)
+        except UsageError as error:
+            hint = error.hint
+        else:
+            hint = "none is needed"
+            assert set(reading.extra) <= set(words)
+        assert hint
 
 
 @given(st.lists(WORDS, max_size=6))
 def test_no_word_is_lost_or_invented(words: list[str]) -> None:
     try:
-        scan = Scanner(GLOBAL_OPTIONS).scan(words)
+        kept = ordered(words, options(PROGRAM), "help")
     except UsageError:
         return
-    assert scan.rest == []
-    position = 0
-    for word in scan.words:
-        position = words.index(word, position) + 1
+    assert sorted(kept) in (sorted(words), sorted([*words, "--"]))
+    assert ordered(kept, options(PROGRAM), "help") == kept
 
 
 @given(st.text(max_size=200))
 def test_any_question_reaches_the_command_after_two_dashes(text: str) -> None:
-    taken: list[str] = []
-    declared = Command(lambda _context, **values: Result(values), probe.arguments, probe.options)
-    scan = Scanner((*declared.options, *GLOBAL_OPTIONS)).scan(["--", text])
-    taken += scan.words
-    assert taken == [text]
+    assert read(PROBE, "probe", ["--", text]).values["word"] == text
 
 
 def test_a_second_interrupt_while_reporting_still_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
