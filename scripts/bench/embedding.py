@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def encoder(engine: str, cache: Path) -> Any:
     from sophiactl.embedding.weights import locate
 
     if engine != REFERENCE:
-        return load_embedder(EmbeddingConfig(engine=engine), cache).embed
+        return load_embedder(msgspec.structs.replace(EmbeddingConfig(), engine=engine), cache).embed
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(locate(EmbeddingConfig(), cache).path), device="cpu").encode

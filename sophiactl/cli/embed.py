@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sophiactl.cli import options
 from sophiactl.cli.command import Context, Failure, Result, command
+from sophiactl.embedding.base import Engine
 from sophiactl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def embed(
     context: Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="files and folders")],
     collection: options.Collection = None,
-    engine: Annotated[
-        Literal["auto", "onnx", "openvino"] | None, typer.Option("--engine", help="what computes the vectors")
-    ] = None,
+    engine: Annotated[Engine | None, typer.Option("--engine", help="what computes the vectors")] = None,
     include: Annotated[
         list[str] | None, typer.Option("--include", metavar="GLOB", help="only files that match")
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32]
 
+Engine = Literal["auto", "onnx", "openvino"]
+
 
 class EmbeddingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Text embedding and chunking.
@@ -27,7 +29,7 @@ class EmbeddingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = "all-MiniLM-L6-v2"
     model_path: str = ""
-    engine: str = "auto"
+    engine: Engine = "auto"
     threads: int = 0
     chunk_tokens: int = 200
     overlap_tokens: int = 0

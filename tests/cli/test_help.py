@@ -15,6 +15,8 @@ from sophiactl.cli.table import TABLE, find, walk
 from sophiactl.errors import ExitCode, SophiaError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import RunCli
 
 
@@ -114,3 +116,10 @@ def test_the_command_block_names_what_is_there(monkeypatch: pytest.MonkeyPatch) 
     assert lines[0].startswith("config show [OPTIONS] [SECTION]")
     assert lines[0].endswith("Show the settings in force")
     assert [line.split("  ")[0] for line in lines[3:]] == ["completion SHELL", "help [TOPIC...]"]
+
+
+def test_the_readme_s_generated_parts_are_up_to_date(repository: Path) -> None:
+    """`scripts/readme` writes them anew."""
+    text = (repository / "README.md").read_text()
+    assert reference.refreshed(text) == text
+    assert reference.command_block() in text

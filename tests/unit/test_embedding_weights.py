@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from sophiactl.embedding import engines, weights
@@ -171,7 +172,7 @@ def test_auto_takes_openvino_only_for_bulk_on_a_processor_with_bf16(monkeypatch:
 
 def test_an_unknown_engine_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        engines.load_embedder(EmbeddingConfig(engine="abacus"), tmp_path)
+        engines.load_embedder(msgspec.structs.replace(EmbeddingConfig(), engine="abacus"), tmp_path)
     assert "onnx" in (caught.value.hint or "")
 
 
