@@ -36,7 +36,8 @@ class OnnxTextEmbedder:
         self._tokens = Tokens(folder.path / TOKENIZER, self.info.max_tokens)
         graph = converted_graph(folder.path, self.info.revision, cache_dir)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count(config.threads)
+        self._workers = thread_count(config.threads)
+        options.intra_op_num_threads = 1  # threads share batches, not multiplications (see `embed_texts`)
         options.log_severity_level = _ERRORS_ONLY
         # Threads that spin while they wait win nothing here and lose much when the machine is shared.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -50,7 +51,7 @@ class OnnxTextEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """L2-normalised float32 vectors of shape (len(texts), dimension), in the order of `texts`; never NaN."""
-        return embed_texts(texts, self._tokens.encode, self._run, self.info.dimension, _BATCH_TOKENS)
+        return embed_texts(texts, self._tokens.encode, self._run, self.info.dimension, _BATCH_TOKENS, self._workers)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text without special tokens and without truncation."""
