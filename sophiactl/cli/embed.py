@@ -8,6 +8,7 @@ import typer
 
 from sophiactl.cli import options
 from sophiactl.cli.command import Context, Failure, Result, command
+from sophiactl.cli.wire import counted
 from sophiactl.embedding.base import Engine
 from sophiactl.errors import ExitCode
 
@@ -81,7 +82,7 @@ class _Bar:
 
     def advance(self, files: int, passages: int) -> None:
         self._passages += passages
-        self._bar.update(label=f"embedding, {self._passages:,} passages")
+        self._bar.update(label=f"embedding, {counted(self._passages, 'passage')}")
         self._bar.advance(files)
 
 
@@ -130,7 +131,7 @@ def _print(output: Output, report: EmbedReport) -> None:
     ]
     speed = f" by {report.engine}" if report.engine else ""
     output.line(
-        f"{report.files:,} files ({', '.join(parts) or 'none'}), {report.passages:,} passages; "
+        f"{counted(report.files, 'file')} ({', '.join(parts) or 'none'}), {counted(report.passages, 'passage')}; "
         f"{report.written:,} embedded, {report.removed:,} removed in {report.seconds:.1f} s{speed}"
     )
 
@@ -153,11 +154,11 @@ def status(context: Context, collection: options.Collection = None) -> Result:
 def _print_status(output: Output, found: EmbedStatus) -> None:
     from sophiactl.cli.wire import near
 
-    output.line(f"{found.files:,} files, {found.passages:,} passages in {found.collection!r}")
+    output.line(f"{counted(found.files, 'file')}, {counted(found.passages, 'passage')} in {found.collection!r}")
     if found.running:
         output.line(f"running now: {found.running}")
     if found.pending:
-        output.line(f"{found.pending:,} passages are left to do: run the same `sophiactl embed` again")
+        output.line(f"left to do: {counted(found.pending, 'passage')}: run the same `sophiactl embed` again")
     output.table([(f"  {item.state}", near(item.path, output.environment.cwd)) for item in found.due])
 
 
@@ -173,4 +174,4 @@ def optimize(
 
     with context.output.progress("building indexes"):
         info = run(wire.wiring(context, collection, lock_timeout))
-    return Result(info, f"{info.points:,} memories in {info.collection!r} are indexed")
+    return Result(info, f"{counted(info.points, 'memory')} in {info.collection!r} are indexed")

@@ -220,11 +220,13 @@ def stats(context: Context, collection: options.Collection = None, lock_timeout:
 
 
 def _print_stats(output: Output, found: Stats) -> None:
-    from sophiactl.cli.wire import near
+    from sophiactl.cli.wire import counted, near
 
     info = found.info
     size = f", {info.bytes_on_disk / 1e6:.1f} MB" if info.bytes_on_disk is not None else ""
-    output.line(f"{info.points:,} memories in {info.collection!r} ({info.engine}{size}), {found.pinned:,} pinned")
+    output.line(
+        f"{counted(info.points, 'memory')} in {info.collection!r} ({info.engine}{size}), {found.pinned:,} pinned"
+    )
     output.line(f"model {info.schema.model}, {info.schema.dimension} dimensions, {info.location}")
     output.line()
     for title, counts in (("class", found.classes), ("state", found.states), ("source", found.sources)):

@@ -47,7 +47,7 @@ def import_memories(
     if failures:
         code = ExitCode.FAILED if not report.imported else ExitCode.PARTIAL if strict else ExitCode.OK
     shown = failures if context.flags.json or context.flags.verbose else failures[:_NAMED]
-    text = f"{report.imported:,} memories ({report.replaced:,} of them replaced), {len(failures):,} rows rejected"
+    text = f"{wire.counted(report.imported, 'memory')} ({report.replaced:,} of them replaced), {wire.counted(len(failures), 'row')} rejected"
     return Result(report, text, exit_code=code, errors=shown)
 
 
@@ -100,7 +100,7 @@ def export(
     rows = (export_row(record) for record in records)
     if output is not None:
         count = _write(output, rows)
-        return Result({"file": output, "memories": count}, f"{count:,} memories in {output}")
+        return Result({"file": output, "memories": count}, f"{wire.counted(count, 'memory')} in {output}")
     if context.flags.json:
         return Result({"memories": list(rows)})
     for row in rows:

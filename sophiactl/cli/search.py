@@ -62,7 +62,8 @@ def search(
         return _batch(context, wiring, batch, limit, where)
     text = read_text_argument(context, query, what="query")
     report = run(SearchRequest(text, limit, where), wiring)
-    return Result(report, lambda output: _print(output, report, ids=ids))
+    note = f"{len(report.hits)} of {report.searched:,} memories" if report.hits else "nothing found"
+    return Result(report, lambda output: _print(output, report, ids=ids), messages=(note,))
 
 
 def _print(output: Output, report: SearchReport, *, ids: bool) -> None:
@@ -78,7 +79,6 @@ def _print(output: Output, report: SearchReport, *, ids: bool) -> None:
             Styled(f"{hit.score:6.2f}", "bold"), "  ", Styled(place(hit.record, output.environment.cwd), "cyan")
         )
         output.line("        ", text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
-    output.note(f"{len(report.hits)} of {report.searched:,} memories" if report.hits else "nothing found")
 
 
 def _batch(context: Context, wiring: Wiring, file: str, limit: int, where: Where | None) -> Result:

@@ -96,6 +96,12 @@ def _plain_line(locator: Locator | None) -> bool:
     return locator is not None and not locator.heading
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2,000 files`, `3 memories`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def near(path: str, cwd: str) -> str:
     """The path as seen from `cwd`, where it lies below it."""
     prefix = cwd.rstrip("/") + "/"

@@ -12,7 +12,7 @@ import msgspec
 from sophiactl.embedding.ledger import FileRow, JobLedger
 from sophiactl.embedding.passages import read_file, settings_mark
 from sophiactl.embedding.scan import Found, scan
-from sophiactl.errors import InputError, NotFound
+from sophiactl.errors import InputError, NotFound, SophiaError
 from sophiactl.memory.base import Point
 from sophiactl.memory.index import searchable_text
 from sophiactl.memory.lexical import Lexicon
@@ -155,7 +155,7 @@ class EmbedJob:
                 return
             self._read(row, known)
         except (InputError, NotFound) as error:  # NotFound: it went away after the scan
-            self.tally.skipped.append(SkippedFile(path, error.message.removeprefix(f"{path}: ")))
+            self.tally.skipped.append(SkippedFile(path, _reason(error, Path(path))))
             self._progress.advance(1, 0)
 
     def _row(self, item: Found) -> FileRow:
@@ -269,6 +269,11 @@ class EmbedJob:
                 self._remove(list(self._ledger.passages(row.path)))
                 self._ledger.drop(row.path)
                 self.tally.deleted += 1
+
+
+def _reason(error: SophiaError, path: Path) -> str:
+    """What is wrong, without the name of the file, which is said beside it."""
+    return error.message.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
 
 
 def _stamp(row: FileRow) -> tuple[int, int, str]:
