@@ -47,7 +47,8 @@ def import_memories(
     if failures:
         code = ExitCode.FAILED if not report.imported else ExitCode.PARTIAL if strict else ExitCode.OK
     shown = failures if context.flags.json or context.flags.verbose else failures[:_NAMED]
-    text = f"{wire.counted(report.imported, 'memory')} ({report.replaced:,} of them replaced), {wire.counted(len(failures), 'row')} rejected"
+    imported, rejected = wire.counted(report.imported, "memory"), wire.counted(len(failures), "row")
+    text = f"{imported} ({report.replaced:,} of them replaced), {rejected} rejected"
     return Result(report, text, exit_code=code, errors=shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -197,9 +198,12 @@ def set_pinned(names: Sequence[str], wiring: Wiring, *, pinned: bool) -> Written
             raise NotFound(
                 f"no such memory: {', '.join(missing)}", hint="nothing was changed; see sophiactl memory list"
             )
+        by_revision: dict[int, list[str]] = defaultdict(list)
         for record in records.values():
             if record.pinned != pinned:
-                store.set_fields([record.id], {"pinned": pinned, "rev": record.rev + 1, "updated_at": wiring.now()})
+                by_revision[record.rev].append(record.id)
+        for revision, changed in by_revision.items():
+            store.set_fields(changed, {"pinned": pinned, "rev": revision + 1, "updated_at": wiring.now()})
     return Written(tuple(records))
 
 
