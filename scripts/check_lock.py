@@ -85,8 +85,13 @@ def agreement(default: Mapping[str, Pin], test: Mapping[str, Pin]) -> Iterator[s
             yield f"requirements-test.lock: {package} is not the one of requirements.lock"
 
 
-def completeness(name: str, roots: Iterable[str], pins: Mapping[str, Pin]) -> Iterator[str]:
-    """What `roots` need on this machine, all the way down, and the lock file lacks or has in a refused version."""
+def completeness(
+    name: str, roots: Iterable[str], pins: Mapping[str, Pin], overrides: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """What `roots` need on this machine, all the way down, and the lock file lacks or has in a refused version.
+
+    A package of `overrides` was chosen against what another asks for: it only has to be there.
+    """
     queue = [("pyproject.toml", Requirement(root), "") for root in roots]
     seen: set[str] = set()
     while queue:
@@ -98,7 +103,8 @@ def completeness(name: str, roots: Iterable[str], pins: Mapping[str, Pin]) -> It
         if parent in LEFT_OUT and LEFT_OUT[parent].match(package):
             continue
         pin = pins.get(package)
-        if pin is None or not wanted.specifier.contains(pin.version or "0", prereleases=True):
+        fits = pin is not None and wanted.specifier.contains(pin.version or "0", prereleases=True)
+        if pin is None or not (fits or package in overrides):
             yield f"{name}: {parent} needs {wanted}, the lock has {pin.version if pin else 'none'}"
             continue
         queue += [(package, need, each) for need in _needs(package) for each in ("", *wanted.extras)]
@@ -160,7 +166,9 @@ def problems(root: Path = ROOT) -> list[str]:
     found = [line for name, text in texts.items() for line in form(name, text)]
     found += agreement(default, test)
     found += completeness("requirements.lock", [*needs, *build], default)
-    found += completeness("requirements-test.lock", [*needs, *build, *own], test)
+    chosen = project["tool"]["uv"].get("override-dependencies", [])
+    overrides = frozenset(canonicalize_name(Requirement(one).name) for one in chosen)
+    found += completeness("requirements-test.lock", [*needs, *build, *own], test, overrides)
     found += installed("requirements-test.lock", test)
     found += licences(default)
     return found

@@ -1,7 +1,7 @@
 """Command-line operations for a company's AI.
 
 The public verbs are functions of the package and are imported when first asked for: `sophiactl.ask`,
-`sophiactl.search`, `sophiactl.embed`.
+`sophiactl.search`, `sophiactl.embed`, `sophiactl.route`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_VERBS = ("ask", "embed", "search")
+_VERBS = ("ask", "embed", "route", "search")
 
 __all__ = ["__version__"]
 

@@ -117,10 +117,15 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens of a model call; None where the provider did not say."""
+    """Tokens of a model call; None where the provider did not say.
+
+    `cached_tokens` are part of `input_tokens`, `reasoning_tokens` part of `output_tokens`.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Money(msgspec.Struct, frozen=True):

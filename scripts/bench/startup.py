@@ -26,6 +26,7 @@ CASES: dict[str, tuple[list[str], float | None]] = {
     "sophiactl --help": (["-m", "sophiactl", "--help"], 10),
     "sophiactl config show --help": (["-m", "sophiactl", "config", "show", "--help"], 10),
     "sophiactl config show --json": (["-m", "sophiactl", "config", "show", "--json"], 12),
+    'sophiactl route "..."': (["-m", "sophiactl", "route", "How do I sort a list in Python?"], 12),
 }
 
 

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sophiactl.cli.process import abandon, reader_is_gone, terminable
+from sophiactl.cli.process import abandon, leave_quickly, reader_is_gone, terminable
 from sophiactl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ COMPLETE = "__complete"  # what the scripts of `sophiactl completion` call
 def run(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run a command line and return its exit code; both arguments default to the process's own."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if environment is None:
+        leave_quickly()
     try:
         with terminable():
             from sophiactl.cli.context import Environment

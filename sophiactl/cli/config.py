@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sophiactl.cli.output import Output
     from sophiactl.settings import Loaded
 
-Section = Literal["memory", "embedding", "agent"]
+Section = Literal["memory", "embedding", "agent", "routing", "llm", "prices", "runs"]
 _SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
@@ -35,8 +35,8 @@ def show(
     """Show the settings in force after all layers."""
     import msgspec
 
-    loaded = context.load()
     wanted = (section,) if section else _SECTIONS
+    loaded = context.load(sections=wanted)
     settings = {name: msgspec.to_builtins(getattr(loaded.settings, name)) for name in wanted}
     origins = {path: str(place) for path, place in loaded.origins.items() if path.partition(".")[0] in wanted}
     data = {"settings": settings, "origins": origins}
@@ -110,9 +110,10 @@ def init(
     from pathlib import Path
 
     from sophiactl.paths import ensure_dir
+    from sophiactl.settings.layers import TABLES
 
     folder = Path(context.environment.cwd) / "configs" if here else context.paths.config
-    targets = {folder / f"{section}.yaml": _commented(section) for section in _SECTIONS}
+    targets = {folder / f"{section}.yaml": _commented(section) for section in _SECTIONS if section not in TABLES}
     present = [file.name for file in targets if file.exists()]
     if present and not force:
         raise ConfigError(f"{folder} already has {', '.join(present)}", hint="--force overwrites them")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sophiactl.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sophiactl.cli.flags import Flags
     from sophiactl.cli.output import Output
@@ -105,12 +105,19 @@ class Context:
 
         return find_paths(self.environment.env)
 
-    def load(self, flags: Mapping[str, tuple[str, Any]] | None = None) -> Loaded:
+    def load(self, flags: Mapping[str, tuple[str, Any]] | None = None, sections: Sequence[str] | None = None) -> Loaded:
         """Settings with their origins; see `settings.load_settings` for `flags`. Raises `ConfigError`."""
-        from sophiactl.settings import load_settings
+        from sophiactl.settings import SECTIONS, load_settings
 
         env, cwd = self.environment.env, self.environment.cwd
-        return load_settings(env=env, cwd=cwd, config=self.flags.config, profile=self.flags.profile, flags=flags or {})
+        return load_settings(
+            env=env,
+            cwd=cwd,
+            config=self.flags.config,
+            profile=self.flags.profile,
+            flags=flags or {},
+            sections=tuple(SECTIONS) if sections is None else sections,
+        )
 
     def settings(self, flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:
         """Settings in force. `flags` are values of options, None skipped: {"agent.passages": ("--passages", 5)}."""

@@ -25,10 +25,11 @@ def doctor(context: Context) -> Result:
 
     Exits 1 when something that the other commands need does not work.
     """
-    from sophiactl.cli import wire
     from sophiactl.ops.doctor import doctor as run
+    from sophiactl.settings import SECTIONS
+    from sophiactl.wiring import Wiring
 
-    found = run(wire.wiring(context))
+    found = run(Wiring(context.load(sections=tuple(SECTIONS)).settings, context.paths, env=context.environment.env))
     return Result(
         found,
         lambda output: _print(output, found),

@@ -18,6 +18,7 @@ TOPICS = {
     "json": "The envelope that --json prints",
     "memory": "What is kept about a memory",
     "models": "Where the embedding model comes from",
+    "routing": "How a prompt gets the model it needs, and what it costs",
 }
 
 MEANINGS = {

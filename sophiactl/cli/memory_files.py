@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sophiactl.cli import options
 from sophiactl.cli.command import Context, Failure, Result, command
-from sophiactl.errors import ExitCode, InputError, NotFound
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from sophiactl.cli.files import input_lines, write_rows
+from sophiactl.errors import ExitCode
 
 _NAMED = 20
 """Rejected rows named on a terminal; `--json` and `-v` name all."""
@@ -40,7 +38,7 @@ def import_memories(
     from sophiactl.ops.memory import import_file as run
 
     wiring = wire.wiring(context, collection, lock_timeout)
-    with context.output.progress("importing", 0) as bar, _opened(context, file) as lines:
+    with context.output.progress("importing", 0) as bar, input_lines(context, file) as lines:
         report = run(lines, wiring, bar.advance)
     failures = tuple(Failure("input", f"{file}, line {row.line}: {row.reason}") for row in report.rejected)
     code = ExitCode.OK
@@ -50,21 +48,6 @@ def import_memories(
     imported, rejected = wire.counted(report.imported, "memory"), wire.counted(len(failures), "row")
     text = f"{imported} ({report.replaced:,} of them replaced), {rejected} rejected"
     return Result(report, text, exit_code=code, errors=shown)
-
-
-def _opened(context: Context, file: str) -> Any:
-    """The file, or stdin for `-`, as a context manager that gives lines of bytes."""
-    import contextlib
-
-    if file == "-":
-        stream = context.environment.stdin
-        return contextlib.nullcontext(getattr(stream, "buffer", None) or (line.encode() for line in stream))
-    try:
-        return open(file, "rb")  # noqa: PTH123 - the caller closes it
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {file}", hint="check the path") from None
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", hint="check the path") from error
 
 
 @command(
@@ -100,29 +83,10 @@ def export(
     records = listing(selection, wire.wiring(context, collection, lock_timeout))
     rows = (export_row(record) for record in records)
     if output is not None:
-        count = _write(output, rows)
+        count = write_rows(output, rows)
         return Result({"file": output, "memories": count}, f"{wire.counted(count, 'memory')} in {output}")
     if context.flags.json:
         return Result({"memories": list(rows)})
     for row in rows:
         context.output.event(row)
     return Result(printed=True)
-
-
-def _write(file: str, rows: Iterator[dict[str, Any]]) -> int:
-    from pathlib import Path
-
-    import msgspec
-
-    target = Path(file)
-    temporary = target.with_name(f".{target.name}.part")
-    count = 0
-    try:
-        with temporary.open("wb") as stream:
-            for count, row in enumerate(rows, 1):  # noqa: B007
-                stream.write(msgspec.json.encode(row) + b"\n")
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return count

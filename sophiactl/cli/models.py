@@ -1,4 +1,4 @@
-"""`sophiactl models`: embedding models on this machine."""
+"""`sophiactl models`: embedding models on this machine, and what chat models cost."""
 
 from __future__ import annotations
 
@@ -17,16 +17,27 @@ Name = Annotated[str | None, typer.Argument(help="a model of `models list`; the 
 
 
 @command(
-    examples=(("sophiactl models list", "what is in place"), ("sophiactl models list --verify", "and intact")),
+    examples=(
+        ("sophiactl models list", "what is in place, and what the models of the tiers cost"),
+        ("sophiactl models list --verify", "and whether the weights are intact"),
+        ("sophiactl models list --all --json | jq .data.chat", "all prices that are known"),
+    ),
 )
 def list_models(
-    context: Context, *, verify: Annotated[bool, typer.Option("--verify", help="hash the weights again")] = False
+    context: Context,
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="hash the weights again")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="all chat models with a price")] = False,
 ) -> Result:
-    """Show each model, where it was found and whether its checksum is right."""
-    from sophiactl.cli import wire
-    from sophiactl.ops.models import list_models as run
+    """Show each embedding model, where it was found and whether its checksum is right, and chat models with prices.
 
-    found = run(wire.wiring(context), verify=verify)
+    Prices are US dollars per million tokens of input and output; a price that is not known is a question mark.
+    """
+    from sophiactl.ops.models import list_models as run
+    from sophiactl.wiring import Wiring
+
+    wiring = Wiring(context.settings(), context.paths, env=context.environment.env)
+    found = run(wiring, verify=verify, everything=everything)
     bad = any(item.name == found.configured and item.problem for item in found.models)
     return Result(
         found,
@@ -42,7 +53,25 @@ def _print(output: Output, found: ModelList) -> None:
         state = item.problem or ("verified" if item.verified else "no checksum known")
         mark = "*" if item.name == found.configured else " "
         rows.append((f"{mark} {item.name}", item.dimension or "?", item.licence or "?", state, item.path or ""))
-    output.table(rows, ("  model", "dim", "licence", "state", "folder"), right={1})
+    output.table(rows, ("  embedding model", "dim", "licence", "state", "folder"), right={1})
+    output.line()
+    chat = [
+        (
+            f"  {item.name}",
+            ", ".join(item.tiers),
+            item.provider or "-",
+            _dollars(item.input),
+            _dollars(item.output),
+            f"{item.context_window:,}" if item.context_window else "?",
+            f"gone from {item.retired}" if item.retired else f"as of {item.as_of}" if item.as_of else "no price",
+        )
+        for item in found.chat
+    ]
+    output.table(chat, ("  chat model", "tier", "provider", "in", "out", "context", "note"), right={3, 4, 5})
+
+
+def _dollars(price: float | None) -> str:
+    return "?" if price is None else f"${price:g}"
 
 
 @command(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 from contextlib import contextmanager, suppress
@@ -18,6 +20,15 @@ class TimesUp(KeyboardInterrupt):
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+
+
+def leave_quickly() -> None:
+    """Spare the interpreter's last garbage collection: the memory of a process that ends is given back as a whole.
+
+    It would go through every object of every module, a tenth of the time of a short command.
+    """
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
 
 
 @contextmanager

@@ -36,6 +36,29 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "route",
+        "Choose the model that a prompt needs",
+        f"{_CLI}.route:route",
+        (
+            Row("score", "Score prompts, or the answers of cheap models", f"{_CLI}.route_data:score"),
+            Row("eval", "Measure the router on labelled prompts", f"{_CLI}.route_data:evaluate"),
+            Row("train", "Teach the router from own labels", f"{_CLI}.route_data:train"),
+            Row("calibrate", "Set thresholds for a share or a quality", f"{_CLI}.route_data:calibrate"),
+            Row("stats", "Show requests, cost and saving from the ledger", f"{_CLI}.route_ledger:stats"),
+            Row("feedback", "Say whether an answer was good or bad", f"{_CLI}.route_ledger:feedback"),
+        ),
+    ),
+    Row(
+        "runs",
+        "Look through the ledger of runs",
+        rows=(
+            Row("list", "List runs, newest first", f"{_CLI}.runs:list_runs"),
+            Row("show", "Show one run with its calls", f"{_CLI}.runs:show"),
+            Row("search", "Search the words of runs, where they are kept", f"{_CLI}.runs:search"),
+            Row("forget", "Delete old runs", f"{_CLI}.runs:forget"),
+        ),
+    ),
+    Row(
         "memory",
         "Look at memories and change them",
         rows=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -18,7 +19,7 @@ from sophiactl.cli.words import ordered
 from sophiactl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sophiactl.cli.command import Command
 
@@ -41,7 +42,7 @@ def typed(declared: Command | None = None) -> TyperCommand:
 
     own = () if declared is None else tuple(inspect.signature(declared.function, eval_str=True).parameters.values())[1:]
     keyword = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
-    both = [*keyword, *_flags(version=declared is None)]
+    both = [*keyword, *(flag for flag in _flags() if declared is None or flag.name != "version")]
     values.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]  # what Typer reads
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(add_help_option=False, help=declared.description if declared else "")(values)
@@ -73,12 +74,14 @@ def _reading(values: dict[str, Any], extra: list[str]) -> Reading:
     return Reading(flags, {name: value for name, value in values.items() if name not in GLOBAL}, extra)
 
 
-def _flags(*, version: bool) -> Iterator[inspect.Parameter]:
+@cache
+def _flags() -> tuple[inspect.Parameter, ...]:
     hints = get_type_hints(Flags, include_extras=True)
-    for field in msgspec.structs.fields(Flags):
-        if version or field.name != "version":
-            kind = inspect.Parameter.KEYWORD_ONLY
-            yield inspect.Parameter(field.name, kind, default=field.default, annotation=hints[field.name])
+    defaults = dict(zip(Flags.__struct_fields__, Flags.__struct_defaults__, strict=True))
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return tuple(
+        inspect.Parameter(name, kind, default=default, annotation=hints[name]) for name, default in defaults.items()
+    )
 
 
 def _check_finite(command: TyperCommand, values: dict[str, Any], help_command: str) -> None:

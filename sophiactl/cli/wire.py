@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sophiactl.ops.memory import Selection
     from sophiactl.wiring import Wiring
 
+SECTIONS = ("memory", "embedding", "agent")
+"""Settings that memory and answers need; the others stay unread, for a quick start."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -31,7 +33,7 @@ def wiring(
 
     given = {"memory.collection": collection, "memory.lock_timeout": lock_timeout, **(more or {})}
     flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in given.items()}
-    return Wiring(context.settings(flags), context.paths, env=context.environment.env)
+    return Wiring(context.load(flags, SECTIONS).settings, context.paths, env=context.environment.env)
 
 
 def filters(pairs: Sequence[str] | None, since: str | None) -> Where | None:

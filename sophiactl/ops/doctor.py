@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOW_SPACE = 500_000_000
 """Bytes: a collection of 50,000 passages with its write-ahead log takes about a third of this."""
-_EXTRAS = {"qdrant": "qdrant_client", "openvino": "openvino"}
+_EXTRAS = {"qdrant": "qdrant_client", "openvino": "openvino", "postgres": "psycopg", "llm": "litellm"}
 
 
 class Verdict(StrEnum):
@@ -58,6 +58,9 @@ def doctor(wiring: Wiring) -> Diagnosis:
         ("embedding", _embedding),
         ("memory", _memory),
         ("jobs", _jobs),
+        ("models", _models),
+        ("providers", _providers),
+        ("ledger", _ledger),
         ("extras", _extras),
     )
     checks = tuple(_guarded(name, step, wiring) for name, step in steps)
@@ -127,6 +130,48 @@ def _jobs(wiring: Wiring) -> Check:
     return Check(
         "jobs", Verdict.OK, f"{counts.files.get('done', 0):,} files, {counts.passages_done:,} passages embedded"
     )
+
+
+def _models(wiring: Wiring) -> Check:
+    """Whether the models of the tiers still exist and have a price."""
+    today = wiring.now()[:10]
+    findings = []
+    for card in wiring.models.cards():
+        found = wiring.models.prices.find(card.name)
+        if found is None or found.price.input is None:
+            findings.append(f"{card.name} ({card.tier}) has no price")
+        elif found.price.retired is not None and found.price.retired <= today:
+            findings.append(f"{card.name} ({card.tier}) was retired on {found.price.retired}")
+        elif found.price.retired is not None:
+            findings.append(f"{card.name} ({card.tier}) will be retired on {found.price.retired}")
+    if findings:
+        return Check(
+            "models", Verdict.WARNING, "; ".join(findings), "name others under routing.tiers, or in prices.yaml"
+        )
+    return Check("models", Verdict.OK, "every model of the tiers has a price and is in service")
+
+
+def _providers(wiring: Wiring) -> Check:
+    ready = wiring.models.open_providers
+    if ready:
+        return Check("providers", Verdict.OK, f"{', '.join(ready)}, in this order")
+    from sophiactl.llm.setup import key_names
+
+    names = ", ".join(key_names(wiring.settings.llm).values())
+    return Check(
+        "providers", Verdict.INFO, "no model provider is configured; answers are extracts", f"set one of: {names}"
+    )
+
+
+def _ledger(wiring: Wiring) -> Check:
+    from contextlib import closing
+
+    from sophiactl.runs.base import RunFilter
+
+    with closing(wiring.models.ledger()) as ledger:
+        count = ledger.count(RunFilter())
+    place = "PostgreSQL" if wiring.settings.runs.url else str(wiring.paths.state / "runs.db")
+    return Check("ledger", Verdict.OK, f"{count:,} runs in {place}")
 
 
 def _extras(_: Wiring) -> Check:

@@ -8,39 +8,95 @@ A folder holds one YAML file a section; with --profile NAME the files under `pro
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sophiactl.agent.base import AgentConfig
-from sophiactl.embedding.base import EmbeddingConfig
-from sophiactl.memory.base import MemoryConfig
+from sophiactl.paths import find_paths
 from sophiactl.settings.environment import read_environment
 from sophiactl.settings.layers import Layer, find_layers, read_section
 from sophiactl.settings.schema import Entry, Origin, build, leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["SECTIONS", "Layer", "Loaded", "Origin", "Settings", "find_layers", "load_settings"]
+    from sophiactl.agent.base import AgentConfig
+    from sophiactl.embedding.base import EmbeddingConfig
+    from sophiactl.llm.prices import PricesConfig
+    from sophiactl.llm.setup import LlmConfig
+    from sophiactl.memory.base import MemoryConfig
+    from sophiactl.routing.config import RoutingConfig
+    from sophiactl.runs.base import RunsConfig
+
+__all__ = ["SECTIONS", "Layer", "Loaded", "Origin", "Settings", "find_layers", "load_settings", "section_type"]
+
+# Where each section is defined: by the package that uses it. Imported when the section is asked for, since a command's
+# start is spent on what the command needs.
+SECTIONS: dict[str, str] = {
+    "memory": "sophiactl.memory.base:MemoryConfig",
+    "embedding": "sophiactl.embedding.base:EmbeddingConfig",
+    "agent": "sophiactl.agent.base:AgentConfig",
+    "routing": "sophiactl.routing.config:RoutingConfig",
+    "llm": "sophiactl.llm.setup:LlmConfig",
+    "prices": "sophiactl.llm.prices:PricesConfig",
+    "runs": "sophiactl.runs.base:RunsConfig",
+}
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """All settings: each section is defined by the package that uses it."""
+def section_type(name: str) -> type[msgspec.Struct]:
+    """The frozen struct of a section."""
+    module, _, attribute = SECTIONS[name].partition(":")
+    found: type[msgspec.Struct] = getattr(import_module(module), attribute)
+    return found
 
-    memory: MemoryConfig = MemoryConfig()
-    embedding: EmbeddingConfig = EmbeddingConfig()
-    agent: AgentConfig = AgentConfig()
 
+class Settings:
+    """All settings, frozen. A section that is not given has its defaults, and is made when it is looked at."""
 
-SECTIONS: dict[str, type[msgspec.Struct]] = {"memory": MemoryConfig, "embedding": EmbeddingConfig, "agent": AgentConfig}
+    memory: MemoryConfig
+    embedding: EmbeddingConfig
+    agent: AgentConfig
+    routing: RoutingConfig
+    llm: LlmConfig
+    prices: PricesConfig
+    runs: RunsConfig
+
+    def __init__(self, **sections: msgspec.Struct) -> None:
+        self.__dict__.update(sections)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SECTIONS:
+            raise AttributeError(f"there is no section {name!r}")
+        return self.__dict__.setdefault(name, section_type(name)())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("settings are frozen")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in SECTIONS)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Settings, and where each came from: `origins["memory.retrieval.candidates"]`."""
+    """Settings, and where those of them came from that a layer above the structs gives."""
 
     settings: Settings
-    origins: dict[str, Origin]
+    given: dict[str, Origin]
+    sections: tuple[str, ...]
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Where each setting came from, in the order of definition: `origins["memory.retrieval.candidates"]`."""
+        unset = Origin("built in", "")
+        return {
+            path: self.given.get(path, unset)
+            for section in self.sections
+            for path in leaves(section, section_type(section))
+        }
 
 
 def load_settings(
@@ -50,24 +106,23 @@ def load_settings(
     config: str | None = None,
     profile: str | None = None,
     flags: Mapping[str, tuple[str, Any]] | None = None,
+    sections: Sequence[str] = tuple(SECTIONS),
 ) -> Loaded:
-    """Read all layers. `flags` maps a setting to (option, value), None skipped: {"agent.passages": ("--passages", 5)}.
+    """Read all layers, of `sections` only: a command's start is spent on what it needs.
+
+    `flags` maps a setting to (option, value), None skipped: {"agent.passages": ("--passages", 5)}.
 
     Raises `ConfigError` naming the file and line (or variable, or option), the setting, its value and what is allowed.
     """
     entries: dict[str, Entry] = {}
+    cache = find_paths(env).cache
+    kinds = {section: section_type(section) for section in sections}
     for layer in reversed(find_layers(env, cwd, config, profile, tuple(SECTIONS))):
-        for section, kind in SECTIONS.items():
-            entries |= read_section(layer, section, kind)
-    entries |= read_environment(env, SECTIONS)
+        for section, kind in kinds.items():
+            entries |= read_section(layer, section, kind, cache)
+    entries |= read_environment(env, kinds)
     for path, (option, value) in (flags or {}).items():
         if value is not None:
             entries[path] = Entry(value, Origin("flag", option))
-    values = {section: build(section, kind, entries) for section, kind in SECTIONS.items()}
-    unset = Origin("built in", "")
-    origins = {
-        path: entries[path].origin if path in entries else unset
-        for section, kind in SECTIONS.items()
-        for path in leaves(section, kind)
-    }
-    return Loaded(Settings(**values), origins)
+    values = {section: build(section, kind(), entries) for section, kind in kinds.items()}
+    return Loaded(Settings(**values), {path: entry.origin for path, entry in entries.items()}, tuple(kinds))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from sophiactl.errors import ConfigError
 from sophiactl.paths import find_paths
 from sophiactl.settings.schema import Entry, Origin
-from sophiactl.settings.yaml_files import read_yaml
 from sophiactl.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+TABLES = frozenset({"prices"})
+"""Sections whose contents stand in the built-in file alone. The other built-in files say what the structs say anyway (a
+test holds that): they are for people to read and to copy, and reading them at every start would cost too much."""
 LayerKind = Literal["option", "variable", "project", "user", "built in"]
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
@@ -49,13 +53,46 @@ def builtin_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "configs"
 
 
-def read_section(layer: Layer, section: str, kind: type[msgspec.Struct]) -> dict[str, Entry]:
-    """The layer's values for a section, profile on top. Raises `ConfigError`."""
+def read_section(layer: Layer, section: str, kind: type[msgspec.Struct], cache: Path) -> dict[str, Entry]:
+    """The layer's values for a section, profile on top; `cache` holds the built-in tables as parsed once.
+
+    Raises `ConfigError`.
+    """
     entries: dict[str, Entry] = {}
-    for folder in (layer.folder, layer.overlay):
+    if layer.kind == "built in" and section in TABLES:
+        entries = _table(layer.folder / f"{section}.yaml", section, kind, cache)
+    for folder in (None if layer.kind == "built in" else layer.folder, layer.overlay):
         if folder is not None:
             entries |= _read_file(folder, section, kind, builtin=layer.kind == "built in")
     return entries
+
+
+def _table(path: Path, section: str, kind: type[msgspec.Struct], cache: Path) -> dict[str, Entry]:
+    """A built-in table, from what it was parsed into before: reading YAML costs more than all of the rest."""
+    from zlib import crc32
+
+    data = path.read_bytes()
+    kept = cache / "settings" / f"{section}-{len(data)}-{crc32(data):08x}.json"
+    try:
+        values = msgspec.json.decode(kept.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError):
+        from sophiactl.settings.yaml_files import read_yaml
+
+        values = {key: entry.value for key, entry in read_yaml(data, str(path), section, kind).items()}
+        _keep(kept, msgspec.json.encode(values))
+    return {key: Entry(value, Origin("built in", "", None)) for key, value in values.items()}
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write whole or not at all; a cache that cannot be written is done without."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _read_file(folder: Path, section: str, kind: type[msgspec.Struct], *, builtin: bool) -> dict[str, Entry]:
@@ -70,6 +107,8 @@ def _read_file(folder: Path, section: str, kind: type[msgspec.Struct], *, builti
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", hint="mend its permissions, or remove it"
         ) from error
+    from sophiactl.settings.yaml_files import read_yaml
+
     entries = read_yaml(data, str(path), section, kind)
     if builtin:
         return {key: Entry(entry.value, Origin("built in", "", None)) for key, entry in entries.items()}

@@ -28,6 +28,21 @@ LIMITS: dict[str, tuple[float, float]] = {
     "embedding.chunk_tokens": (16, 254),
     "embedding.overlap_tokens": (0, 127),
     "embedding.max_file_mb": (0.001, 100_000),
+    "routing.balanced_from": (0, 1),
+    "routing.premium_from": (0, 1),
+    "routing.max_cost": (0, 1_000_000),
+    "routing.answer_tokens": (1, 1_000_000),
+    "routing.sticky_minutes": (0, 525_600),
+    "routing.hints.requires_reasoning": (0, 1),
+    "routing.hints.multi_step": (0, 1),
+    "routing.hints.business_critical": (0, 1),
+    "routing.hints.most": (0, 1),
+    "routing.escalation.threshold": (0, 1),
+    "routing.cache.hours": (0.01, 8_760),
+    "routing.cache.most_mb": (0.001, 100_000),
+    "llm.chain.total": (0.1, 86_400),
+    "llm.chain.assumed_output": (1, 1_000_000),
+    "runs.keep_days": (0, 36_500),
     "agent.passages": (1, 200),
     "agent.sentences": (1, 50),
     "agent.min_relevance": (0, 1),
@@ -35,6 +50,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 _KINDS: dict[Any, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 _SECRET = re.compile(r"(^|_)(key|token|secret|password)$")
+_CREDENTIALS = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&]password=[^&]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
@@ -69,6 +85,11 @@ def is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
+def admits_nothing(kind: Any) -> bool:
+    """Whether the type has a value for "not set"."""
+    return get_origin(kind) in {Union, types.UnionType} and type(None) in get_args(kind)
+
+
 def leaves(prefix: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     """Full names of all settings below a section, in the order they are defined."""
     for name, field_type in fields(kind).items():
@@ -79,16 +100,18 @@ def leaves(prefix: str, kind: type[msgspec.Struct]) -> Iterator[str]:
             yield path
 
 
-def build(prefix: str, kind: type[msgspec.Struct], entries: Mapping[str, Entry]) -> Any:
-    """The section's struct with the entries' values, checked. Raises `ConfigError`."""
+def build(prefix: str, base: msgspec.Struct, entries: Mapping[str, Entry]) -> Any:
+    """The section's struct with the entries' values in the place of those of `base`, checked. Raises `ConfigError`."""
+    if not any(path.startswith(f"{prefix}.") for path in entries):
+        return base  # looking at the types of fields costs more than the rest of a section that nobody touched
     values: dict[str, Any] = {}
-    for name, field_type in fields(kind).items():
+    for name, field_type in fields(type(base)).items():
         path = f"{prefix}.{name}"
         if is_section(field_type):
-            values[name] = build(path, field_type, entries)
+            values[name] = build(path, getattr(base, name), entries)
         elif path in entries:
             values[name] = checked(path, field_type, entries[path])
-    return kind(**values)
+    return msgspec.structs.replace(base, **values)
 
 
 def checked(path: str, kind: Any, entry: Entry) -> Any:
@@ -101,7 +124,7 @@ def checked(path: str, kind: Any, entry: Entry) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong(path, entry, "a finite number")
     low, high = LIMITS.get(path, (None, None))
-    if low is not None and high is not None and not low <= value <= high:
+    if value is not None and low is not None and high is not None and not low <= value <= high:
         raise wrong(path, entry, f"{expected(kind)} from {low:g} to {high:g}")
     return value
 
@@ -133,7 +156,13 @@ def refuse_secret(path: str, entry: Entry) -> None:
     hint = "keep the secret in the environment, and write the name of its variable here"
     if _SECRET.search(name) and entry.value:
         raise ConfigError(f"{entry.origin}: {path} holds a secret, which does not belong into settings", hint=hint)
-    if name.endswith(("_key_name", "_token_name")) and isinstance(entry.value, str) and not _is_name(entry.value):
+    if name.endswith("url") and isinstance(entry.value, str) and _CREDENTIALS.search(entry.value):
+        raise ConfigError(f"{entry.origin}: {path} holds a password, which does not belong into settings", hint=hint)
+    if (
+        name.endswith(("_key_name", "_token_name", "password_name"))
+        and isinstance(entry.value, str)
+        and not _is_name(entry.value)
+    ):
         raise ConfigError(
             f"{entry.origin}: {path} takes the name of a variable, and this looks like a secret", hint=hint
         )

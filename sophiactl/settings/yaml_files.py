@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sophiactl.errors import ConfigError
-from sophiactl.settings.schema import Entry, Origin, fields, is_section, refuse_secret
+from sophiactl.settings.schema import Entry, Origin, admits_nothing, fields, is_section, refuse_secret
 from sophiactl.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Reader:
                 raise ConfigError(f"{place}: there is no setting {full}", hint=hint)
             if is_section(known[key]):
                 entries |= self.section(value, full, known[key])
-            elif self.is_nothing(value):
+            elif self.is_nothing(value) and not admits_nothing(known[key]):
                 raise ConfigError(
                     f"{place}: {full} has no value", hint='give it one ("" for an empty text), or remove the line'
                 )

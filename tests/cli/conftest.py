@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,8 @@ import pytest
 
 from sophiactl.cli import main
 from sophiactl.cli.context import Environment
+from sophiactl.runs.base import Run, RunsConfig
+from sophiactl.runs.opening import open_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,11 +109,26 @@ def made_home(tmp_path_factory: pytest.TempPathFactory, model_cache: Path, embed
         (base / "cache" / entry.name).symlink_to(entry)
     (base / "guide.md").write_text(GUIDE, "utf-8")
     (base / "rows.jsonl").write_text(ROWS, "utf-8")
+    (base / "labelled.jsonl").write_text(labelled_rows(), "utf-8")
     for words in (["embed", str(base / "guide.md")], ["memory", "import", str(base / "rows.jsonl")]):
         err = io.StringIO()
         streams = Environment(stdin=io.StringIO(), stdout=err, stderr=err, env={"SOPHIACTL_HOME": str(base)}, cwd="/")
         assert main(words, streams) == 0, err.getvalue()
+    with closing(open_ledger(RunsConfig(), base / "state", {})) as ledger:
+        ledger.record(Run("8f3c", "route", "2026-11-22T12:00:00Z", model="gemini-2.5-flash", tier="simple"))
     return base
+
+
+def labelled_rows() -> str:
+    """Prompts, easy and hard, with what a weak and a strong model scored on them."""
+    rows = []
+    for number in range(120):
+        hard = number % 3 == 0
+        prompt = (
+            f"Prove in {number + 2} steps that x^{number} + 1 is bounded." if hard else f"Say hello, number {number}."
+        )
+        rows.append(msgspec.json.encode({"prompt": prompt, "weak_score": 0.2 if hard else 0.9, "strong_score": 0.9}))
+    return b"\n".join(rows).decode()
 
 
 @pytest.fixture

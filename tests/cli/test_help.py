@@ -50,12 +50,14 @@ def test_topics_are_there_and_fit(topic: str, run_cli: RunCli) -> None:
 
 
 def test_topics_name_only_settings_that_exist() -> None:
-    from sophiactl.settings import SECTIONS
+    from sophiactl.settings import SECTIONS, section_type
     from sophiactl.settings.schema import leaves
 
-    known = {path for section, kind in SECTIONS.items() for path in leaves(section, kind)}
+    known = {path for section in SECTIONS for path in leaves(section, section_type(section))}
     for topic in TOPICS:
-        for path in re.findall(r"(?<![/\w.])(?:memory|embedding|agent)\.(?!yaml)[a-z_.]*[a-z]", page(topic)):
+        for path in re.findall(
+            r"(?<![/\w.])(?:memory|embedding|agent|routing|llm|runs)\.(?!yaml)[a-z_.]*[a-z]", page(topic)
+        ):
             assert path in known, (topic, path)
 
 

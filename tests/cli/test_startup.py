@@ -26,10 +26,10 @@ def loaded(code: str) -> set[str]:
     return set(ran.stdout.split("MODULES\n")[-1].split())
 
 
-def run(*words: str) -> str:
+def run(*words: str, home: str = "/dev/null/home") -> str:  # where not even root can make anything
     return (
         "import io\nfrom sophiactl.cli import main\nfrom sophiactl.cli.context import Environment\n"
-        f"main({list(words)!r}, Environment(stdout=io.StringIO(), env={{'SOPHIACTL_HOME': '/nonexistent'}}, cwd='/'))\n"
+        f"main({list(words)!r}, Environment(stdout=io.StringIO(), env={{'SOPHIACTL_HOME': {home!r}}}, cwd='/'))\n"
         "print('MODULES')"
     )
 
@@ -47,13 +47,35 @@ def test_importing_the_command_line_loads_next_to_nothing() -> None:
         pytest.param(("--help",), 155, id="help"),
         pytest.param(("config", "show", "--help"), 160, id="command help"),
         pytest.param(("completion", "bash"), 160, id="small command"),
-        pytest.param(("config", "show", "--json"), 200, id="settings and a result"),
+        pytest.param(("config", "show", "--json"), 210, id="settings, their table parsed anew"),
     ],
 )
 def test_module_ceilings(words: tuple[str, ...], ceiling: int) -> None:
     modules = loaded(run(*words))
     assert not {name.partition(".")[0] for name in modules} & HEAVY
     assert len(modules) <= ceiling, (len(modules), sorted(modules))
+
+
+def test_deciding_a_route_stays_light(tmp_path: Path) -> None:
+    code = run("route", "How do I sort a list in Python?", home=str(tmp_path))
+    first = loaded(code)
+    modules = loaded(code)
+    assert "yaml" in first  # the price table is parsed once, and then kept
+    assert (tmp_path / "state" / "runs.db").is_file()
+    heavy = {*HEAVY, "psycopg", "yaml"}
+    assert not {name.partition(".")[0] for name in modules} & heavy
+    assert "sophiactl.routing.decide" in modules
+    assert len(modules) <= 215, (len(modules), sorted(modules))
+
+
+@pytest.mark.parametrize(("environment", "spared"), [("None", "True"), ("Environment()", "False")])
+def test_only_the_program_itself_spares_the_last_garbage_collection(environment: str, spared: str) -> None:
+    code = (
+        "import atexit, gc\natexit.register(lambda: print('MODULES\\n', gc.get_freeze_count() > 0))\n"
+        "from sophiactl.cli import main\nfrom sophiactl.cli.context import Environment\n"
+        f"main(['--version'], {environment})"
+    )
+    assert loaded(code) == {spared}
 
 
 def test_top_level_help_imports_no_command() -> None:

@@ -1,4 +1,4 @@
-"""The stores under contract: one line in `BACKENDS` each."""
+"""The stores and the ledgers of runs under contract: one line in `BACKENDS` or in `LEDGERS` each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import pytest
 from sophiactl.memory.base import CollectionSchema, Store
 from sophiactl.memory.qdrant_edge import EdgeStore
 from sophiactl.memory.qdrant_server import ServerStore
+from tests.postgres_server import PostgresServer, shut_down, start_server
+from tests.run_ledgers import LEDGERS, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sophiactl.runs.base import RunLedger
 
 SCHEMA = CollectionSchema(model="mini", revision="a" * 64, dimension=4)
 URL_NAME = "SOPHIACTL_TEST_QDRANT_URL"
@@ -103,3 +107,26 @@ def open_pair(tmp_path: Path) -> Iterator[tuple[Opener, Opener]]:
     server, clean = (_server if URL else _local_mode)(tmp_path)
     yield edge, server
     clean()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests; each gets a database of its own."""
+    server = start_server()
+    yield server
+    shut_down(server)
+
+
+@pytest.fixture(params=list(LEDGERS))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where one kind of ledger is kept, empty."""
+    made = LEDGERS[request.param](tmp_path / "state", request)
+    yield made
+    for ledger in made.opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(place: Place) -> RunLedger:
+    """An empty ledger of one kind."""
+    return place()

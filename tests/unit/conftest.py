@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from sophiactl.paths import Paths
@@ -12,8 +11,12 @@ from sophiactl.testing import HashingEmbedder
 from sophiactl.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import msgspec
+
+    from sophiactl.llm.base import ChatModel
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -22,11 +25,12 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def make_wiring(tmp_path: Path) -> Callable[..., Wiring]:
     """Real parts on a real embedded store under one home; only the model is a double."""
 
-    def make(**sections: msgspec.Struct) -> Wiring:
+    def make(providers: Mapping[str, ChatModel] | None = None, **sections: msgspec.Struct) -> Wiring:
         home = tmp_path / "sophia"
         paths = Paths(home / "config", home / "state", home / "cache")
-        settings = msgspec.structs.replace(Settings(), **sections)
-        return Wiring(settings, paths, env={}, clock=lambda: NOON, embedder=HashingEmbedder(dimension=128))
+        settings = Settings(**sections)
+        embedder = HashingEmbedder(dimension=128)
+        return Wiring(settings, paths, env={}, clock=lambda: NOON, embedder=embedder, providers=providers)
 
     return make
 

@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sophiactl.errors import ConfigError
-from sophiactl.settings import SECTIONS, Loaded, Settings, load_settings
+from sophiactl.settings import SECTIONS, Loaded, Settings, load_settings, section_type
 from sophiactl.settings.environment import variable_of
-from sophiactl.settings.layers import builtin_folder
+from sophiactl.settings.layers import TABLES, builtin_folder
 from sophiactl.settings.schema import LIMITS, leaves
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+KINDS = {name: section_type(name) for name in SECTIONS}
 
 
 class World:
@@ -44,19 +47,36 @@ class World:
         return caught.value
 
 
+def defaults(world: World) -> Settings:
+    """What is in force without any file or variable of the user's."""
+    return world.load().settings
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
 def test_built_in_files_say_what_the_structs_say(world: World) -> None:
-    loaded = world.load()
-    assert loaded.settings == Settings()
-    assert set(map(str, loaded.origins.values())) == {"built in"}
+    """They are not read at every start, so nothing else would notice a difference."""
+    for section in SECTIONS:
+        if section not in TABLES:
+            text = (builtin_folder() / f"{section}.yaml").read_text("utf-8")
+            world.write(world.root / "copy", text, section)
+    loaded = world.load(config=str(world.root / "copy"))
+    assert loaded.settings == defaults(world)
+    assert {origin.kind for path, origin in loaded.origins.items() if path.startswith("memory.")} == {"file"}
+
+
+def test_the_table_of_prices_comes_from_its_file(world: World) -> None:
+    assert world.load().settings.prices.models
+    assert str(world.load().origins["prices.models"]) == "built in"
 
 
 def test_every_setting_stands_in_the_built_in_files_with_a_comment() -> None:
-    for section, kind in SECTIONS.items():
+    for section, kind in KINDS.items():
+        if section == "prices":
+            continue  # a table, not settings to choose
         lines = (builtin_folder() / f"{section}.yaml").read_text("utf-8").splitlines()
         for path in leaves(section, kind):
             key = path.rpartition(".")[2]
@@ -65,13 +85,13 @@ def test_every_setting_stands_in_the_built_in_files_with_a_comment() -> None:
 
 
 def test_limits_name_settings_that_exist_and_hold_their_defaults() -> None:
-    known = {path for section, kind in SECTIONS.items() for path in leaves(section, kind)}
+    known = {path for section, kind in KINDS.items() for path in leaves(section, kind)}
     for path, (low, high) in LIMITS.items():
         assert path in known
         value: Any = Settings()
         for name in path.split("."):
             value = getattr(value, name)
-        assert low <= value <= high
+        assert value is None or low <= value <= high
 
 
 def test_each_layer_wins_over_those_below(world: World) -> None:
@@ -99,7 +119,7 @@ def test_a_named_folder_replaces_the_project(world: World) -> None:
     assert world.load(env).settings.memory.lock_timeout == 5
     assert world.load(env, config="../b").settings.memory.lock_timeout == 6
     assert "--config: there is no folder nowhere" in world.refused(config="nowhere").message
-    assert "SOPHIACTL_CONFIG" in world.refused({"SOPHIACTL_CONFIG": "/nowhere"}).message
+    assert "SOPHIACTL_CONFIG" in world.refused({"SOPHIACTL_CONFIG": "/dev/null/nowhere"}).message
 
 
 def test_only_the_working_folder_is_searched(world: World) -> None:
@@ -185,8 +205,9 @@ class TestFiles:
 
     @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "retrieval:\n"])
     def test_empty_files_and_sections_change_nothing(self, world: World, text: str) -> None:
+        expected = defaults(world)
         world.write(world.user, text)
-        assert world.load().settings == Settings()
+        assert world.load().settings == expected
 
     def test_files_that_cannot_be_read_are_named(self, world: World) -> None:
         file = world.write(world.user, "")
@@ -271,8 +292,8 @@ class TestEnvironment:
         assert error.hint == "did you mean SOPHIACTL_AGENT__PASSAGES?"
 
     def test_other_variables_are_left_alone(self, world: World) -> None:
-        names = ("SOPHIACTL_SHARED", "SOPHIACTL_DEBUG", "SOPHIACTL_TEST_X", "SOPHIACTL_ROUTING__X", "MEMORY__URL")
-        assert world.load(dict.fromkeys(names, "x")).settings == Settings()
+        names = ("SOPHIACTL_SHARED", "SOPHIACTL_DEBUG", "SOPHIACTL_TEST_X", "SOPHIACTL_OTHER__X", "MEMORY__URL")
+        assert world.load(dict.fromkeys(names, "x")).settings == defaults(world)
 
     @given(st.sampled_from(sorted(LIMITS)), st.floats(0, 1))
     def test_every_number_can_be_set_within_its_limits(self, path: str, share: float) -> None:
@@ -280,8 +301,8 @@ class TestEnvironment:
         default: Any = Settings()
         for name in path.split("."):
             default = getattr(default, name)
-        wanted = type(default)(low + (high - low) * share)
-        loaded = load_settings(env={"SOPHIACTL_HOME": "/nowhere", variable_of(path): str(wanted)}, cwd="/")
+        wanted = type(0.0 if default is None else default)(low + (high - low) * share)
+        loaded = load_settings(env={"SOPHIACTL_HOME": "/dev/null/home", variable_of(path): str(wanted)}, cwd="/")
         value: Any = loaded.settings
         for name in path.split("."):
             value = getattr(value, name)
@@ -304,3 +325,16 @@ def test_no_file_can_break_the_loader(tmp_path_factory: pytest.TempPathFactory, 
 def test_settings_and_layers_are_frozen(world: World) -> None:
     with pytest.raises(AttributeError):
         world.load().settings.memory.url = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@db/runs", "postgresql://db/runs?password=hunter2"])
+def test_a_password_inside_a_url_is_refused_and_not_shown(world: World, url: str) -> None:
+    world.write(world.user, f"url: {url}\n", "runs")
+    error = world.refused()
+    assert "password" in error.message
+    assert "hunter2" not in f"{error.message}{error.hint}"
+
+
+def test_a_url_without_a_password_is_taken(world: World) -> None:
+    world.write(world.user, "url: postgresql://me@db:5432/runs?sslmode=require\n", "runs")
+    assert world.load().settings.runs.url.startswith("postgresql://")

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import uuid
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-from sophiactl.embedding.engines import load_embedder, model_info
-from sophiactl.embedding.ledger import JobLedger
-from sophiactl.locks import FileLock
-from sophiactl.memory.base import CollectionSchema
-from sophiactl.registry import STORES, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from sophiactl.embedding.base import ModelInfo, TextEmbedder
-    from sophiactl.memory.base import Store
+    from sophiactl.embedding.ledger import JobLedger
+    from sophiactl.llm.base import ChatModel
+    from sophiactl.locks import FileLock
+    from sophiactl.memory.base import CollectionSchema, Store
     from sophiactl.model import Clock
     from sophiactl.paths import Paths
     from sophiactl.settings import Settings
+    from sophiactl.wiring.models import ModelParts
 
 
 def _now() -> datetime:
@@ -39,15 +36,29 @@ class Wiring:
         *,
         env: Mapping[str, str] = os.environ,
         clock: Clock = _now,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
+        new_id: Callable[[], str] = lambda: os.urandom(6).hex(),
         embedder: TextEmbedder | None = None,
+        providers: Mapping[str, ChatModel] | None = None,
     ) -> None:
         self.settings = settings
         self.paths = paths
         self.new_id = new_id
         self._env = env
         self._clock = clock
+        self._providers = providers
         self._embedders: dict[bool, TextEmbedder] = {} if embedder is None else {False: embedder, True: embedder}
+
+    @cached_property
+    def models(self) -> ModelParts:
+        """The router, the providers and the ledger of runs."""
+        from sophiactl.wiring.models import ModelParts
+
+        return ModelParts(self.settings, self.paths.state, self._env, self._providers)
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        return self._clock
 
     @property
     def collection(self) -> str:
@@ -61,6 +72,8 @@ class Wiring:
     def embedder(self, *, bulk: bool = False) -> TextEmbedder:
         """The text embedder; `bulk` says that many texts will come. Raises `ModelError` and `ExtraMissing`."""
         if bulk not in self._embedders:
+            from sophiactl.embedding.engines import load_embedder
+
             self._embedders[bulk] = load_embedder(self.settings.embedding, self.paths.cache, bulk=bulk)
         return self._embedders[bulk]
 
@@ -71,12 +84,16 @@ class Wiring:
     @cached_property
     def model(self) -> ModelInfo:
         """Identity of the embedding model, without loading a runtime. Raises `ModelError`."""
+        from sophiactl.embedding.engines import model_info
+
         made = next(iter(self._embedders.values()), None)
         return made.info if made is not None else model_info(self.settings.embedding, self.paths.cache)
 
     @cached_property
     def schema(self) -> CollectionSchema:
         """What a collection made now would be made with."""
+        from sophiactl.memory.base import CollectionSchema
+
         model = self.model
         return CollectionSchema(
             model=model.name,
@@ -90,6 +107,8 @@ class Wiring:
 
         Raises `Locked`, `StoreMismatch` when it was made with another model, `Unreachable` and `AuthError`.
         """
+        from sophiactl.registry import STORES, load
+
         memory = self.settings.memory
         store: Store
         if memory.url:
@@ -118,12 +137,16 @@ class Wiring:
 
     def job_lock(self, purpose: str) -> FileLock:
         """Held by a job that writes many batches, so that two never work on one collection."""
+        from sophiactl.locks import FileLock
+
         path = self.paths.state / "jobs" / f"{self.collection}.lock"
         timeout = self.settings.memory.lock_timeout
         return FileLock(path, purpose=f"sophiactl {purpose}", timeout=timeout, what=f"the memory {self.collection!r}")
 
     def ledger(self) -> JobLedger:
         """The job ledger of the collection. Raises `StoreError` and `DiskFull`."""
+        from sophiactl.embedding.ledger import JobLedger
+
         return JobLedger(self.ledger_path)
 
     @property

@@ -1,0 +1,54 @@
+"""Files that commands read and write line by line."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from sophiactl.errors import DiskFull, InputError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+
+    from sophiactl.cli.context import Context
+
+
+def input_lines(context: Context, file: str) -> AbstractContextManager[Iterable[bytes]]:
+    """The lines of a file, of stdin for `-`. Raises `NotFound`, `InputError`."""
+    if file == "-":
+        stream = context.environment.stdin
+        return contextlib.nullcontext(getattr(stream, "buffer", None) or (line.encode() for line in stream))
+    try:
+        return open(file, "rb")  # noqa: PTH123 - the caller closes it
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {file}", hint="check the path") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", hint="check the path") from error
+
+
+def write_rows(file: str, rows: Iterable[dict[str, Any]]) -> int:
+    """Write a JSON object a line, the whole file or none of it; returns how many. Raises `DiskFull`, `InputError`."""
+    import errno
+    from pathlib import Path
+
+    import msgspec
+
+    target = Path(file)
+    temporary = target.with_name(f".{target.name}.part")
+    count = 0
+    try:
+        with temporary.open("wb") as stream:
+            for row in rows:
+                stream.write(msgspec.json.encode(row) + b"\n")
+                count += 1
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no room to write {file}", hint="free some space, then run the command again") from error
+        raise InputError(f"{file} cannot be written: {error.strerror}", hint="choose another --output") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return count

@@ -1,0 +1,1 @@
+"""Language models: one protocol, the providers behind it, and the chain that falls back between them."""

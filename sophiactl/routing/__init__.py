@@ -1,0 +1,1 @@
+"""Which model a prompt needs: pure rules, no network, no key."""
