@@ -11,11 +11,12 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from sophiactl.clock import utc_now
 from sophiactl.errors import Locked, StoreError
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ class Holder(msgspec.Struct, frozen=True):
     since: str
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class FileLock:
     """An exclusive lock on `path`, waited for up to `timeout` seconds. Not re-entrant; use as a context manager.
 
@@ -57,7 +54,7 @@ class FileLock:
         purpose: str,
         timeout: float,
         what: str = "the memory store",
-        clock: Clock = _now,
+        clock: Clock = utc_now,
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -140,14 +140,13 @@ def _comment(line: str) -> str:
 def _write(file: Path, text: str) -> None:
     """Put the file in place whole, or not at all."""
     import errno
-    import os
 
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    from sophiactl.whole_file import whole_file
+
     try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(file)
+        with whole_file(file) as stream:
+            stream.write(text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         if error.errno == errno.ENOSPC:
             raise DiskFull(f"no room to write {file}", hint="free some space, then run the command again") from error
         raise ConfigError(

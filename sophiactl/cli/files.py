@@ -34,21 +34,16 @@ def write_rows(file: str, rows: Iterable[dict[str, Any]]) -> int:
 
     import msgspec
 
-    target = Path(file)
-    temporary = target.with_name(f".{target.name}.part")
+    from sophiactl.whole_file import whole_file
+
     count = 0
     try:
-        with temporary.open("wb") as stream:
+        with whole_file(Path(file)) as stream:
             for row in rows:
                 stream.write(msgspec.json.encode(row) + b"\n")
                 count += 1
-        temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFull(f"no room to write {file}", hint="free some space, then run the command again") from error
         raise InputError(f"{file} cannot be written: {error.strerror}", hint="choose another --output") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     return count

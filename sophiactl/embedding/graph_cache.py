@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sophiactl.embedding.graph import DATA_FILE, GRAPH_FILE, GRAPH_VERSION, build_graph
-from sophiactl.embedding.weights import file_sha256, remember, write_atomically
+from sophiactl.embedding.weights import file_sha256, remember
 from sophiactl.errors import ModelError
+from sophiactl.whole_file import write_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def _store(folder: Path, place: Path, cache_dir: Path) -> bool:
     graph = build_graph(folder)
     seal = _Seal(hashlib.sha256(graph.model).hexdigest(), hashlib.sha256(graph.weights).hexdigest())
     files = ((DATA_FILE, graph.weights), (GRAPH_FILE, graph.model), (_SEAL, msgspec.json.encode(seal)))
-    if not all(write_atomically(place / name, data) for name, data in files):
+    if not all(write_cache(place / name, data) for name, data in files):
         return False
     remember(place / GRAPH_FILE, cache_dir, seal.graph)
     remember(place / DATA_FILE, cache_dir, seal.weights)

@@ -14,6 +14,7 @@ import msgspec
 from sophiactl.embedding.base import ModelInfo
 from sophiactl.embedding.download import fetch
 from sophiactl.errors import DiskFull, ModelError, NotFound
+from sophiactl.whole_file import write_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +204,7 @@ def file_sha256(path: Path, cache_dir: Path, *, force: bool = False) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}", hint="sophiactl models list") from error
     if unchanged:
-        write_atomically(note, msgspec.json.encode(_Verdict(str(path.absolute()), before, digest)))
+        write_cache(note, msgspec.json.encode(_Verdict(str(path.absolute()), before, digest)))
     return digest
 
 
@@ -211,21 +212,7 @@ def remember(path: Path, cache_dir: Path, digest: str) -> None:
     """Note the hash of a file that this process has just written whole, so that the next one need not compute it."""
     with contextlib.suppress(OSError):
         verdict = _Verdict(str(path.absolute()), _identity(path), digest)
-        write_atomically(_note(path, cache_dir), msgspec.json.encode(verdict))
-
-
-def write_atomically(path: Path, data: bytes) -> bool:
-    """Write a cache file so that no reader sees half of it; False where the cache cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return False
-    return True
+        write_cache(_note(path, cache_dir), msgspec.json.encode(verdict))
 
 
 def _note(path: Path, cache_dir: Path) -> Path:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from sophiactl.clock import utc_now
 from sophiactl.llm.failures import BadRequest, CallFailed, Filtered, OutOfCredit, Refused, Throttled
 
 if TYPE_CHECKING:
@@ -63,15 +64,11 @@ class _State(msgspec.Struct):
     trial: float | None = None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Cooldowns:
     """The memory of failures, for one process. Not for several threads."""
 
     def __init__(
-        self, config: CooldownConfig, *, timer: Callable[[], float] = time.monotonic, clock: Clock = _now
+        self, config: CooldownConfig, *, timer: Callable[[], float] = time.monotonic, clock: Clock = utc_now
     ) -> None:
         self._config = config
         self._timer = timer

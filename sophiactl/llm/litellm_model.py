@@ -12,12 +12,12 @@ import re
 import sys
 import time
 import warnings
-from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sophiactl.clock import utc_now
 from sophiactl.errors import ConfigError, ExtraMissing
 from sophiactl.llm import failures
 from sophiactl.llm.base import Completion, Deadlines, Delta
@@ -40,10 +40,6 @@ _PREFIX = re.compile(r"\A(?:litellm\.\w+:?\s*|\w+(?:Error|Exception)(?::| -)\s*)
 _ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class LiteLLMModel:
     """A `ChatModel` through litellm. `request.model` is litellm's name, such as `anthropic/claude-sonnet-4-6`.
 
@@ -61,7 +57,7 @@ class LiteLLMModel:
         key_name: str = "",
         options: Mapping[str, Any] | None = None,
         deadlines: Deadlines | None = None,
-        clock: Clock = _now,
+        clock: Clock = utc_now,
     ) -> None:
         self.provider = provider
         self._deadlines = deadlines or Deadlines()

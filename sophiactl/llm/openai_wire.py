@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 import sophiactl
+from sophiactl.clock import utc_now
 from sophiactl.llm.answers import Stream, whole
 from sophiactl.llm.base import Delta
 from sophiactl.llm.classify import Peer, broken, from_response
@@ -43,10 +43,6 @@ class Limits(msgspec.Struct, frozen=True):
     error: int = 1 << 16
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class OpenAIWire:
     """A `ChatModel` over HTTP. `secrets` gives the keys that `config` names; they are read once, here.
 
@@ -62,7 +58,7 @@ class OpenAIWire:
         *,
         session: HttpSession | None = None,
         limits: Limits | None = None,
-        clock: Clock = _now,
+        clock: Clock = utc_now,
     ) -> None:
         address = config.address()
         identity = identify(name, config, secrets)

@@ -9,11 +9,11 @@ import random
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from sophiactl.clock import utc_now
 from sophiactl.llm.attempts import Record, Stop, gave_up, why
 from sophiactl.llm.budget import OverBudget, Spent, check
 from sophiactl.llm.events import Answered, Attempted, CutOff, FellBack, GaveUp, Piece, Retrying, Skipped
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def _sleep(seconds: float) -> None:
     import asyncio
 
@@ -56,7 +52,7 @@ class Surroundings:
     """Time and chance, replaced in tests. `chance` gives numbers in [0, 1)."""
 
     timer: Callable[[], float] = time.monotonic
-    clock: Clock = _now
+    clock: Clock = utc_now
     sleep: Callable[[float], Awaitable[None]] = _sleep
     chance: Callable[[], float] = random.random
 

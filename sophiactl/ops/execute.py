@@ -220,14 +220,27 @@ class _Execution:
 
     async def _streamed(self, model: str, reason: str) -> AsyncIterator[ChainEvent]:
         asked = question(self.request, model)
-        async for event in self.chain.stream(asked, reason=reason, spent=self._spent, record=self.calls.append):
+        stream = self.chain.stream(
+            asked,
+            reason=reason,
+            input_tokens=self.decision.prompt_tokens,
+            spent=self._spent,
+            record=self.calls.append,
+        )
+        async for event in stream:
             if isinstance(event, Answered):
                 self.answer = event
             yield event
 
     async def _asked(self, model: str, reason: str) -> Answered:
         asked = question(self.request, model)
-        return await self.chain.complete(asked, reason=reason, spent=self._spent, record=self.calls.append)
+        return await self.chain.complete(
+            asked,
+            reason=reason,
+            input_tokens=self.decision.prompt_tokens,
+            spent=self._spent,
+            record=self.calls.append,
+        )
 
     async def _checked(self, answer: str) -> tuple[str, float]:
         """How the cheap answer was checked, and how much a stronger model is worth asking, in [0, 1].

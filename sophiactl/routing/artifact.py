@@ -7,12 +7,10 @@ The checksum guards against damage, not against malice; nothing in the file is e
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 import zlib
 from array import array
-from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +19,7 @@ import msgspec
 from sophiactl.errors import ConfigError, InputError, NotFound, SophiaError
 from sophiactl.routing.base import Thresholds
 from sophiactl.routing.features import BUCKETS, FEATURE_NAMES, FEATURE_VERSION
+from sophiactl.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,17 +128,8 @@ def save(artifact: Artifact, path: Path) -> None:
     data = dump(checked(artifact, str(path)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+        with whole_file(path, durable=True) as file:
+            file.write(data)
     except OSError as error:
         raise SophiaError(f"{path} cannot be written: {error.strerror}", hint="choose another --output") from error
 

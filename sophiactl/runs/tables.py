@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -36,12 +37,12 @@ class Session(Protocol):
         """Run a statement once for each row of values."""
 
 
-class TableLedger:
+class TableLedger(ABC):
     """A `RunLedger` over the tables of `schema`."""
 
+    @abstractmethod
     def _transact(self, work: Callable[[Session], T], *, write: bool) -> T:
         """Run `work` in one transaction that sees one state; it may be run again after a lost connection."""
-        raise NotImplementedError
 
     def record(self, run: Run) -> None:
         """Write a run with its calls, in place of what its id had before."""

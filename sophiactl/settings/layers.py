@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +12,7 @@ from sophiactl.errors import ConfigError
 from sophiactl.paths import find_paths
 from sophiactl.settings.schema import Entry, Origin
 from sophiactl.suggest import did_you_mean
+from sophiactl.whole_file import write_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,20 +78,8 @@ def _table(path: Path, section: str, kind: type[msgspec.Struct], cache: Path) ->
         from sophiactl.settings.yaml_files import read_yaml
 
         values = {key: entry.value for key, entry in read_yaml(data, str(path), section, kind).items()}
-        _keep(kept, msgspec.json.encode(values))
+        write_cache(kept, msgspec.json.encode(values))
     return {key: Entry(value, Origin("built in", "", None)) for key, value in values.items()}
-
-
-def _keep(path: Path, data: bytes) -> None:
-    """Write whole or not at all; a cache that cannot be written is done without."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _read_file(folder: Path, section: str, kind: type[msgspec.Struct], *, builtin: bool) -> dict[str, Entry]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from sophiactl.clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from sophiactl.wiring.models import ModelParts
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Wiring:
     """The parts of one run. Heavy ones are made when first asked for; clock, ids and embedder can be replaced."""
 
@@ -35,7 +33,7 @@ class Wiring:
         paths: Paths,
         *,
         env: Mapping[str, str] = os.environ,
-        clock: Clock = _now,
+        clock: Clock = utc_now,
         new_id: Callable[[], str] = lambda: os.urandom(6).hex(),
         embedder: TextEmbedder | None = None,
         providers: Mapping[str, ChatModel] | None = None,

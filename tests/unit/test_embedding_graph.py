@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import multiprocessing
@@ -178,15 +179,19 @@ def test_a_full_disk_gives_the_graph_in_memory_and_leaves_no_litter(
 ) -> None:
     folder = write_model(tmp_path / "model", tiny_weights())
     path_type = type(tmp_path)
-    original = path_type.write_bytes
+    original = path_type.open
 
-    def full(path: Path, data: bytes) -> int:
-        if len(data) < 1000:
-            return original(path, data)
-        original(path, data[:1000])
-        raise OSError(28, "No space left on device")
+    class Full(io.BufferedWriter):
+        def write(self, data: Any) -> int:
+            if len(data) < 1000:
+                return super().write(data)
+            super().write(data[:1000])
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(path_type, "write_bytes", full)
+    def opened(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        return Full(io.FileIO(path, "w")) if mode == "wb" else original(path, mode, *args, **options)
+
+    monkeypatch.setattr(path_type, "open", opened)
     assert isinstance(converted_graph(folder, "r" * 64, tmp_path / "cache"), bytes)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
