@@ -43,7 +43,9 @@ def stats(context: Context, since: Since = None, until: Until = None) -> Result:
 
 
 def _print(output: Output, found: RouteStats) -> None:
-    output.line(f"{found.requests:,} requests, {found.executed:,} executed   {money(found.cost)}")
+    from sophiactl.cli.wire import counted
+
+    output.line(f"{counted(found.requests, 'request')}, {found.executed:,} executed   {money(found.cost)}")
     if found.cost_unknown:
         output.line(f"  of unknown cost: {found.cost_unknown:,} runs, not in the sum")
     if found.saved is not None and found.saved_share is not None:

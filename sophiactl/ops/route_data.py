@@ -113,6 +113,9 @@ def calibrate_rows(
             thresholds = for_quality(rows, scores, quality)
             note = f"quality {quality:g} on {len(rows)} rows of {Path(file).name}"
     artifact = recalibrated(base, scores, thresholds, note)
+    # Another name than the router it was made from: the ledger has to tell their decisions apart.
+    header = msgspec.structs.replace(artifact.header, name=Path(output).stem, created=wiring.now())
+    artifact = msgspec.structs.replace(artifact, header=header)
     save(artifact, Path(output))
     return Made(output, artifact.label, len(scores), thresholds, share_above(scores, thresholds.premium))
 

@@ -103,6 +103,8 @@ def test_a_wanted_share_needs_no_labels_and_is_hit(
     assert made.premium_share == pytest.approx(0.25, abs=0.02)
     premium = with_artifact(make_wiring, made.path).models.scale.thresholds.premium
     assert premium == made.thresholds.premium
+    assert made.artifact.startswith("c@")
+    assert made.artifact != wiring.models.scorer.artifact
 
 
 def test_a_quality_floor_is_kept_on_the_rows_it_was_set_on(wiring: Wiring, tmp_path: Path) -> None:
