@@ -1,6 +1,6 @@
 """Names of interchangeable parts and where they are; nothing is imported before it is asked for.
 
-To add an engine, a store or a reader: write its file, then one line here.
+To add an engine, a store, a source of secrets or a verifier: write its file, then one line here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,23 @@ ENGINES: Mapping[str, str] = {
 STORES: Mapping[str, str] = {
     "edge": "sophiactl.memory.qdrant_edge:EdgeStore",
     "server": "sophiactl.memory.qdrant_server:ServerStore",
+}
+
+SECRET_SOURCES: Mapping[str, str] = {
+    "environment": "sophiactl.secrets.sources.environment:EnvironmentSource",
+    "credentials": "sophiactl.secrets.sources.credentials:CredentialsSource",
+    "dotenv": "sophiactl.secrets.sources.dotenv:DotenvSource",
+    "keyring": "sophiactl.secrets.sources.keyring:KeyringSource",
+    "esc": "sophiactl.secrets.sources.esc:EscSource",
+}
+
+_LIVE = "sophiactl.secrets.live"
+VERIFIERS: Mapping[str, str] = {
+    name: f"{_LIVE}.{name}:check"
+    for name in (
+        *("slack", "gong", "hubspot", "salesforce", "notion", "asana", "figma", "portkey", "openrouter", "openai"),
+        *("anthropic", "gemini", "xai", "qdrant", "huggingface", "pulumi", "postgresql"),
+    )
 }
 
 

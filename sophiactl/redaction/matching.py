@@ -1,0 +1,3 @@
+"""Finds many words in a text at once."""
+
+from __future__ import annotations

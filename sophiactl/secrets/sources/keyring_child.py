@@ -1,0 +1,3 @@
+"""The one module that loads keyring: a child process that can be killed when a backend hangs."""
+
+from __future__ import annotations
