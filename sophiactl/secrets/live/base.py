@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from sophiactl.redaction import Secret
-from sophiactl.secrets.base import Check
 
 if TYPE_CHECKING:
+    from sophiactl.secrets.base import Check
     from sophiactl.web import WebSession
 
 
