@@ -31,6 +31,15 @@ SECRET_SOURCES: Mapping[str, str] = {
     "esc": "sophiactl.secrets.sources.esc:EscSource",
 }
 
+CONNECTORS: Mapping[str, str] = {
+    "slack": "sophiactl.connectors.slack:SlackConnector",
+    "gong": "sophiactl.connectors.gong:GongConnector",
+    "hubspot": "sophiactl.connectors.hubspot:HubSpotConnector",
+    "salesforce": "sophiactl.connectors.salesforce:SalesforceConnector",
+    "notion": "sophiactl.connectors.notion:NotionConnector",
+    "asana": "sophiactl.connectors.asana:AsanaConnector",
+}
+
 _LIVE = "sophiactl.secrets.live"
 VERIFIERS: Mapping[str, str] = {
     name: f"{_LIVE}.{name}:check"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sophiactl.cli.output import Output
     from sophiactl.settings import Loaded
 
-Section = Literal["memory", "embedding", "agent", "routing", "llm", "prices", "runs"]
+Section = Literal["memory", "embedding", "agent", "routing", "llm", "prices", "runs", "secrets"]
 _SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
@@ -113,7 +113,8 @@ def init(
     from sophiactl.settings.layers import TABLES
 
     folder = Path(context.environment.cwd) / "configs" if here else context.paths.config
-    targets = {folder / f"{section}.yaml": _commented(section) for section in _SECTIONS if section not in TABLES}
+    texts = {section: _commented(section, TABLES.get(section)) for section in _SECTIONS}
+    targets = {folder / f"{section}.yaml": text for section, text in texts.items() if text}
     present = [file.name for file in targets if file.exists()]
     if present and not force:
         raise ConfigError(f"{folder} already has {', '.join(present)}", hint="--force overwrites them")
@@ -124,11 +125,17 @@ def init(
     return Result({"written": written}, "\n".join(f"written: {name}" for name in written))
 
 
-def _commented(section: str) -> str:
-    """The built-in file with its settings turned into comments; explanations keep `# `, settings get `#`."""
+def _commented(section: str, table: str | None) -> str:
+    """The built-in file with its settings turned into comments; explanations keep `# `, settings get `#`.
+
+    A table is not for editing: it is left out, with the paragraph that it stands in.
+    """
     from sophiactl.settings.layers import builtin_folder
 
     text = (builtin_folder() / f"{section}.yaml").read_text("utf-8")
+    if table is not None:
+        paragraphs = text.partition(f"\n{table}:")[0].split("\n\n")
+        text = "\n\n".join(paragraphs[:-1]) + "\n" if len(paragraphs) > 1 else ""
     return "".join(_comment(line) for line in text.splitlines(keepends=True))
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from sophiactl.errors import ConfigError
 from sophiactl.llm.base import Deadlines
+from sophiactl.web import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,18 +86,6 @@ def checked_url(url: str) -> str:
     if parts.query or parts.fragment or not _plain(parts):
         raise ConfigError(f"the base URL {shown} has more than host and path", hint="write it as https://host/v1")
     return url.strip().rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, or a loopback address."""
-    if host == "localhost":
-        return True
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_secret(secrets: Secrets, name: str, provider: str) -> str:

@@ -15,8 +15,9 @@ from sophiactl.llm.classify import Peer, broken, from_response
 from sophiactl.llm.failures import BadRequest, CallFailed
 from sophiactl.llm.headers import identify, of_request
 from sophiactl.llm.redaction import Redactor
-from sophiactl.llm.session import HttpSession, environment_proxies, lines, target
+from sophiactl.llm.session import HttpSession, lines, target
 from sophiactl.llm.watch import Watch
+from sophiactl.web import environment_proxies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from sophiactl.llm.classify import NoConnection, broken
-from sophiactl.llm.config import is_loopback
 from sophiactl.llm.failures import CallFailed
+from sophiactl.web import is_loopback
 
 if TYPE_CHECKING:
     import asyncio
@@ -243,13 +243,6 @@ class Reply:
                 connection.close()
             else:
                 connection.release()
-
-
-def environment_proxies() -> dict[str, str]:
-    """Proxies that HTTP_PROXY and HTTPS_PROXY name."""
-    from urllib.request import getproxies_environment
-
-    return {scheme: proxy for scheme, proxy in getproxies_environment().items() if scheme in {"http", "https"}}
 
 
 def explained(error: BaseException, watch: Watch) -> CallFailed | None:

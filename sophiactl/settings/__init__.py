@@ -16,7 +16,7 @@ import msgspec
 from sophiactl.paths import find_paths
 from sophiactl.settings.environment import read_environment
 from sophiactl.settings.layers import Layer, find_layers, read_section
-from sophiactl.settings.schema import Entry, Origin, build, leaves
+from sophiactl.settings.schema import Additions, Entry, Origin, build, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sophiactl.memory.base import MemoryConfig
     from sophiactl.routing.config import RoutingConfig
     from sophiactl.runs.base import RunsConfig
+    from sophiactl.secrets.config import SecretsConfig
 
 __all__ = ["SECTIONS", "Layer", "Loaded", "Origin", "Settings", "find_layers", "load_settings", "section_type"]
 
@@ -41,6 +42,7 @@ SECTIONS: dict[str, str] = {
     "llm": "sophiactl.llm.setup:LlmConfig",
     "prices": "sophiactl.llm.prices:PricesConfig",
     "runs": "sophiactl.runs.base:RunsConfig",
+    "secrets": "sophiactl.secrets.config:SecretsConfig",
 }
 
 
@@ -61,6 +63,7 @@ class Settings:
     llm: LlmConfig
     prices: PricesConfig
     runs: RunsConfig
+    secrets: SecretsConfig
 
     def __init__(self, **sections: msgspec.Struct) -> None:
         self.__dict__.update(sections)
@@ -120,9 +123,17 @@ def load_settings(
     for layer in reversed(find_layers(env, cwd, config, profile, tuple(SECTIONS))):
         for section, kind in kinds.items():
             entries |= read_section(layer, section, kind, cache)
-    entries |= read_environment(env, kinds)
+    for path, entry in read_environment(env, kinds).items():
+        entries[path] = _added(entries.get(path), entry)
     for path, (option, value) in (flags or {}).items():
         if value is not None:
             entries[path] = Entry(value, Origin("flag", option))
     values = {section: build(section, kind(), entries) for section, kind in kinds.items()}
     return Loaded(Settings(**values), {path: entry.origin for path, entry in entries.items()}, tuple(kinds))
+
+
+def _added(below: Entry | None, entry: Entry) -> Entry:
+    """Variables name single keys of a mapping; the others stay as the layers below have them."""
+    if isinstance(entry.value, Additions) and below is not None and isinstance(below.value, dict):
+        return Entry({**below.value, **entry.value}, entry.origin)
+    return entry

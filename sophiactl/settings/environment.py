@@ -7,7 +7,17 @@ import types
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from sophiactl.errors import ConfigError
-from sophiactl.settings.schema import Entry, Origin, expected, fields, is_section, leaves, refuse_secret, wrong
+from sophiactl.settings.schema import (
+    Additions,
+    Entry,
+    Origin,
+    expected,
+    fields,
+    is_section,
+    leaves,
+    refuse_secret,
+    wrong,
+)
 from sophiactl.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -23,6 +33,7 @@ _INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*\Z")
 def read_environment(env: Mapping[str, str], sections: Mapping[str, type[msgspec.Struct]]) -> dict[str, Entry]:
     """Settings that variables give. Raises `ConfigError` for an unknown key or a value that does not fit."""
     entries: dict[str, Entry] = {}
+    within: dict[str, dict[str, Any]] = {}
     for variable in sorted(env):
         section, separator, _ = variable.removeprefix(PREFIX).partition("__")
         name = section.lower()
@@ -30,7 +41,13 @@ def read_environment(env: Mapping[str, str], sections: Mapping[str, type[msgspec
             continue
         path = ".".join(variable.removeprefix(PREFIX).lower().split("__"))
         origin = Origin("environment", variable)
-        kind = _type_at(sections[name], path.split(".")[1:])
+        kind, key = _type_at(sections[name], path.split(".")[1:])
+        if kind is not None and key:
+            refuse_secret(path, Entry(env[variable], origin))
+            path = path.removesuffix(f".{key}")
+            within.setdefault(path, {})[key] = env[variable]
+            entries[path] = Entry(Additions(within[path]), origin)
+            continue
         if kind is None:
             refuse_secret(path, Entry("set", origin))
             known = [variable_of(leaf) for leaf in leaves(name, sections[name])]
@@ -45,13 +62,15 @@ def variable_of(path: str) -> str:
     return PREFIX + path.upper().replace(".", "__")
 
 
-def _type_at(kind: Any, keys: list[str]) -> Any | None:
-    """The type of the setting below a section, None when there is none."""
-    for key in keys:
+def _type_at(kind: Any, keys: list[str]) -> tuple[Any | None, str]:
+    """The type of the setting below a section, None when there is none; and the key, where it is one of a mapping."""
+    for number, key in enumerate(keys):
+        if get_origin(kind) is dict and get_args(kind)[1] is str and number == len(keys) - 1:
+            return kind, key
         if not is_section(kind) or key not in fields(kind):
-            return None
+            return None, ""
         kind = fields(kind)[key]
-    return None if is_section(kind) else kind
+    return (None if is_section(kind) else kind), ""
 
 
 def _value(path: str, kind: Any, entry: Entry) -> Any:

@@ -17,9 +17,10 @@ from sophiactl.whole_file import write_cache
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TABLES = frozenset({"prices"})
-"""Sections whose contents stand in the built-in file alone. The other built-in files say what the structs say anyway (a
-test holds that): they are for people to read and to copy, and reading them at every start would cost too much."""
+TABLES = {"prices": "models", "secrets": "services"}
+"""Sections with a table, and its key: it stands in the built-in file alone. The other files say what the structs
+say anyway (a test holds that): they are for people to read and to copy, and reading them at every start would cost too
+much."""
 LayerKind = Literal["option", "variable", "project", "user", "built in"]
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 

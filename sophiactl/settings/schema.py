@@ -43,6 +43,13 @@ LIMITS: dict[str, tuple[float, float]] = {
     "llm.chain.total": (0.1, 86_400),
     "llm.chain.assumed_output": (1, 1_000_000),
     "runs.keep_days": (0, 36_500),
+    "secrets.expires_within_days": (0, 3_650),
+    "secrets.max_age_days": (0, 36_500),
+    "secrets.esc.lifetime": (60, 86_400),
+    "secrets.esc.timeout": (0.1, 600),
+    "secrets.keyring.timeout": (0.1, 60),
+    "secrets.live.timeout": (0.1, 600),
+    "secrets.live.parallel": (1, 1_000),
     "agent.passages": (1, 200),
     "agent.sentences": (1, 50),
     "agent.min_relevance": (0, 1),
@@ -65,6 +72,10 @@ class Origin(NamedTuple):
         if self.line is not None:
             return f"{self.name}:{self.line}"
         return self.name or self.kind
+
+
+class Additions(dict[str, Any]):
+    """Keys of a mapping that are put over those of the layers below, which else a layer replaces whole."""
 
 
 class Entry(NamedTuple):

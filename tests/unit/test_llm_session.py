@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sophiactl.llm.session import HttpSession, environment_proxies, lines, target
+from sophiactl.llm.session import HttpSession, lines, target
+from sophiactl.web import environment_proxies
 
 
 def test_a_target_is_the_begin_of_a_request() -> None:
