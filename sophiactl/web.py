@@ -6,6 +6,7 @@ limited and everything has one deadline. Errors are of our tree and hold neither
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -52,12 +53,16 @@ class WebAnswer(msgspec.Struct, frozen=True):
     def json(self) -> Any:
         """The body as JSON, None when it is none."""
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(self.body.removeprefix(b"\xef\xbb\xbf"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def __repr__(self) -> str:
         return f"WebAnswer({self.status}, {len(self.body)} bytes)"
+
+
+class NotConnected(Unreachable):
+    """No connection came about, so nothing of the request was sent."""
 
 
 class TlsFailed(Unreachable):
@@ -128,7 +133,7 @@ class WebSession:
                 raise ConfigError(f"what goes into the header {name!r} holds signs that no header can carry")
         host = parts.hostname or ""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._limit)
+            connector = aiohttp.TCPConnector(limit=self._limit, resolver=_resolver())
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         try:
             async with self._session.request(
@@ -148,9 +153,9 @@ class WebSession:
             raise TlsFailed(f"no TLS with {parts.netloc}: {reason}", hint="check the host's certificate") from None
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or type(error.os_error).__name__
-            raise Unreachable(f"no connection to {host}: {reason}", hint="check the network") from None
+            raise NotConnected(f"no connection to {host}: {reason}", hint="check the network") from None
         except aiohttp.ClientHttpProxyError as error:
-            raise Unreachable(f"the proxy lets no connection to {host} through ({error.status})") from None
+            raise NotConnected(f"the proxy lets no connection to {host} through ({error.status})") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(f"{host} broke the connection off ({type(error).__name__})") from None
 
@@ -161,6 +166,65 @@ class WebSession:
         if proxy is None or is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
             return None
         return proxy
+
+
+def _resolver() -> aiohttp.abc.AbstractResolver:
+    """Names are looked up where a lookup that hangs keeps nobody: see `lookup`."""
+    import socket
+
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+    class Resolver(AbstractResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            return [
+                ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=numeric)
+                for kind, _, proto, _, address in await lookup(host, port, family)
+            ]
+
+        async def close(self) -> None:
+            """There is nothing to close."""
+
+    return Resolver()
+
+
+async def lookup(host: str, port: int, family: int = 0) -> list[Any]:
+    """The addresses of a host, as `socket.getaddrinfo` gives them.
+
+    It runs in a thread that nobody waits for: one of the event loop's own, caught in a lookup that gets no answer,
+    would hold up the end of the program for as long as the system's resolver tries. Raises `OSError`.
+    """
+    import asyncio
+    import socket
+    import threading
+
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def settle(addresses: list[Any], error: OSError | None) -> None:
+        if found.done():
+            return
+        if error is None:
+            found.set_result(addresses)
+        else:
+            found.set_exception(error)
+
+    def work() -> None:
+        addresses: list[Any] = []
+        failure: OSError | None = None
+        try:
+            addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        except OSError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting side must hear of it
+            failure = OSError(type(error).__name__)
+        with suppress(RuntimeError):  # the loop is gone, and with it whoever asked
+            loop.call_soon_threadsafe(settle, addresses, failure)
+
+    threading.Thread(target=work, name="lookup", daemon=True).start()
+    return await found
 
 
 async def _limited(content: aiohttp.StreamReader, most: int, host: str) -> bytes:

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from hypothesis import configuration
 
+from sophiactl.redaction import REDACTOR
 from sophiactl.testing import HashingEmbedder
 
 if TYPE_CHECKING:
@@ -142,3 +143,10 @@ def warm_home(isolated_environment: Path, model_cache: Path, embedder: TextEmbed
     home.mkdir()
     (home / "cache").symlink_to(model_cache, target_is_directory=True)
     return home
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """What one test makes known to the process's redactor is no secret to the next one."""
+    yield
+    REDACTOR.forget()

@@ -21,7 +21,10 @@ def run(argv: Sequence[str] | None = None, environment: Environment | None = Non
     """Run a command line and return its exit code; both arguments default to the process's own."""
     words = list(sys.argv[1:] if argv is None else argv)
     if environment is None:
+        from sophiactl.redaction.hooks import install
+
         leave_quickly()
+        install()
     try:
         with terminable():
             from sophiactl.cli.context import Environment
@@ -61,10 +64,10 @@ def _report(error: BaseException, words: list[str], environment: Environment) ->
 
     flags = guess(words)
     if flags.debug:
-        import traceback
+        from sophiactl.redaction.hooks import traceback_text
 
         with suppress(OSError):
-            environment.stderr.write("".join(traceback.format_exception(error)))
+            environment.stderr.write(traceback_text(error))
     result = failed(explained(error))
     context = Context(environment, flags, command_name(words))
     try:

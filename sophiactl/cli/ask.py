@@ -91,6 +91,8 @@ def _print(output: Output, final: Final, *, answer: bool) -> None:
         if citation.number not in shown:
             shown.add(citation.number)
             output.line(f"  [{citation.number}] ", Styled(place(citation, output.environment.cwd), "cyan"))
+            if citation.url:
+                output.line(f"      {citation.url}")
 
 
 def _summary(final: Final) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sophiactl.cli.output import Output
     from sophiactl.settings import Loaded
 
-Section = Literal["memory", "embedding", "agent", "routing", "llm", "prices", "runs", "secrets"]
+Section = Literal["memory", "embedding", "agent", "routing", "llm", "prices", "runs", "secrets", "connectors"]
 _SECTIONS: tuple[Section, ...] = get_args(Section)
 
 

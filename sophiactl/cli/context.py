@@ -105,8 +105,15 @@ class Context:
 
         return find_paths(self.environment.env)
 
-    def load(self, flags: Mapping[str, tuple[str, Any]] | None = None, sections: Sequence[str] | None = None) -> Loaded:
-        """Settings with their origins; see `settings.load_settings` for `flags`. Raises `ConfigError`."""
+    def load(
+        self,
+        flags: Mapping[str, tuple[str, Any]] | None = None,
+        sections: Sequence[str] | None = None,
+        *,
+        profile: str | None = None,
+        any_profile: bool = False,
+    ) -> Loaded:
+        """Settings with their origins; see `settings.load_settings` for the parameters. Raises `ConfigError`."""
         from sophiactl.settings import SECTIONS, load_settings
 
         env, cwd = self.environment.env, self.environment.cwd
@@ -114,9 +121,10 @@ class Context:
             env=env,
             cwd=cwd,
             config=self.flags.config,
-            profile=self.flags.profile,
+            profile=profile or self.flags.profile,
             flags=flags or {},
             sections=tuple(SECTIONS) if sections is None else sections,
+            any_profile=any_profile,
         )
 
     def settings(self, flags: Mapping[str, tuple[str, Any]] | None = None) -> Settings:

@@ -29,7 +29,10 @@ def doctor(context: Context) -> Result:
     from sophiactl.settings import SECTIONS
     from sophiactl.wiring import Wiring
 
-    found = run(Wiring(context.load(sections=tuple(SECTIONS)).settings, context.paths, env=context.environment.env))
+    environment = context.environment
+    settings = context.load(sections=tuple(SECTIONS)).settings
+    profile = context.flags.profile or ""
+    found = run(Wiring(settings, context.paths, env=environment.env, cwd=environment.cwd, profile=profile))
     return Result(
         found,
         lambda output: _print(output, found),

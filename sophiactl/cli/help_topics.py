@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 TOPICS = {
     "ask": "How an answer comes about, and what its citations promise",
+    "connectors": "How the company's services are read",
     "config": "Where settings come from, and how to change them",
     "embed": "Which documents are read, and what happens on a second run",
     "environment": "Environment variables that are read",
@@ -19,6 +20,7 @@ TOPICS = {
     "memory": "What is kept about a memory",
     "models": "Where the embedding model comes from",
     "routing": "How a prompt gets the model it needs, and what it costs",
+    "secrets": "Where secrets come from, and how they are checked and handed on",
 }
 
 MEANINGS = {

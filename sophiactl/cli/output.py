@@ -1,5 +1,7 @@
 """All printing. The answer and JSON go to stdout; notes, warnings, errors and progress to stderr.
 
+Secrets that the run came to know are taken out of both, unless the command was told to reveal them.
+
 Text of records is never trusted: on a terminal its control characters are spelled out. In a pipe the answer goes out as
 it is, for the next program. Styles are given beside the text, never inside it, so that nothing can smuggle them in.
 """
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sophiactl.cli.terminal import clean, is_terminal, pad, paint, wants_colour, width_of
+from sophiactl.redaction import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -40,6 +43,7 @@ class Output:
         self.talks_to_terminal = is_terminal(environment.stderr)
         self.colour = wants_colour(terminal=self.terminal, env=env, no_color=no_color)
         self.talk_colour = wants_colour(terminal=self.talks_to_terminal, env=env, no_color=no_color)
+        self.reveals = False
 
     @property
     def width(self) -> int:
@@ -74,17 +78,26 @@ class Output:
 
         env = self.environment.env
         console = Console(file=self.environment.stdout, width=self.width, force_terminal=True, _environ=env)
-        console.print(Markdown(clean(text), hyperlinks=False))
+        console.print(Markdown(clean(self._kept(text)), hyperlinks=False))
 
     def json(self, value: Any) -> None:
         """Print a value as JSON: on one line, or indented on a terminal."""
-        encoded = encode(value)
+        encoded = encode(self._data(value))
         self.raw_json(msgspec.json.format(encoded, indent=2) if self.terminal else encoded)
 
     def event(self, value: Any) -> None:
         """Print one line of NDJSON and flush it."""
-        self.raw_json(encode(value))
+        self.raw_json(encode(self._data(value)))
         self.environment.stdout.flush()
+
+    def exactly(self, data: bytes) -> None:
+        """Write bytes of the answer as they are: what a command was told to reveal."""
+        binary = getattr(self.environment.stdout, "buffer", None)
+        if binary is None:
+            self.environment.stdout.write(data.decode("utf-8", "surrogateescape"))
+        else:
+            self.environment.stdout.flush()
+            binary.write(data)
 
     def raw_json(self, encoded: bytes) -> None:
         """Print encoded JSON; only ASCII where the stream cannot show more."""
@@ -125,9 +138,15 @@ class Output:
         )
 
     def _shown(self, part: str | Styled) -> str:
-        text = part if isinstance(part, str) else part.text
+        text = self._kept(part if isinstance(part, str) else part.text)
         text = clean(text) if self.terminal else text
         return paint(text, part.style) if self.colour and isinstance(part, Styled) else text
+
+    def _kept(self, text: str) -> str:
+        return text if self.reveals else REDACTOR.text(text)
+
+    def _data(self, value: Any) -> Any:
+        return value if self.reveals or not REDACTOR else REDACTOR.data(value)
 
     def _report(self, label: str, style: str, text: str, hint: str | None) -> None:
         self._say(label, f"bold {style}", text)
@@ -142,7 +161,7 @@ class Output:
 
     def _write(self, text: str) -> None:
         try:
-            self.environment.stderr.write(text + "\n")
+            self.environment.stderr.write(REDACTOR.text(text) + "\n")
             self.environment.stderr.flush()
         except (OSError, ValueError):  # nobody listens: the exit code still tells
             return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def emit(context: Context, result: Result) -> None:
     """Deliver a result: the answer or envelope on stdout, messages and errors on stderr."""
     output = context.output
+    output.reveals = result.revealed
     if context.flags.json and not result.printed:
         output.json(envelope(context.command, result))
     elif not context.flags.json:

@@ -35,24 +35,26 @@ class Result(msgspec.Struct, frozen=True):
     `data` is any value that msgspec can encode. `text` shows it to a person: a string, or a function that prints to the
     `Output` it is given. `messages` are notes for stderr, silenced by `-q`. `errors` are failures that did not stop the
     command. `status` None means: from the exit code and the errors. `printed` says that the answer already went out as
-    a stream, so that only errors and the exit code are left to deliver.
+    a stream, so that only errors and the exit code are left to deliver. `revealed`: the answer holds secrets that the
+    user asked to see.
     """
 
     data: Any = None
     text: str | Callable[[Any], None] | None = None
     messages: tuple[str, ...] = ()
-    exit_code: ExitCode = ExitCode.OK
+    exit_code: int = ExitCode.OK
     errors: tuple[Failure, ...] = ()
     status: Status | None = None
     printed: bool = False
+    revealed: bool = False
 
     def outcome(self) -> Status:
         """The status in force."""
         if self.status is not None:
             return self.status
-        if self.exit_code is ExitCode.PARTIAL or (self.exit_code is ExitCode.OK and self.errors):
+        if self.exit_code == ExitCode.PARTIAL or (self.exit_code == ExitCode.OK and self.errors):
             return "partial"
-        return "ok" if self.exit_code is ExitCode.OK else "error"
+        return "ok" if self.exit_code == ExitCode.OK else "error"
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -74,7 +74,8 @@ def route(
     from sophiactl.ops.route import route as decide
     from sophiactl.routing.base import RouteRequest
 
-    wiring = wired(context, {"routing.artifact": artifact, "routing.cache.enabled": False if no_cache else None})
+    options = {"routing.artifact": artifact, "routing.cache.enabled": False if no_cache else None}
+    wiring = wired(context, options, execute=execute)
     request = RouteRequest(
         prompt=read_text_argument(context, prompt, file, what="prompt"),
         context=_hints(hints or ()),

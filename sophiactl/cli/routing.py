@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sophiactl.cli.context import Context
     from sophiactl.wiring import Wiring
 
-SECTIONS = ("routing", "llm", "prices", "runs")
+SECTIONS = ("routing", "llm", "prices", "runs", "secrets")
 """Settings that routing reads; the others stay unread, for a quick start."""
 
 Artifact = Annotated[
@@ -18,10 +18,20 @@ Artifact = Annotated[
 ]
 
 
-def wired(context: Context, options: dict[str, Any] | None = None) -> Wiring:
-    """The wiring for routing commands; `options` are settings given as flags, None skipped."""
+def wired(context: Context, options: dict[str, Any] | None = None, *, execute: bool = False) -> Wiring:
+    """The wiring for routing commands; `options` are settings given as flags, None skipped.
+
+    Only to `execute` are keys looked for in places that cost a process or a request.
+    """
     from sophiactl.wiring import Wiring
 
     flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in (options or {}).items()}
     settings = context.load(flags, SECTIONS).settings
-    return Wiring(settings, context.paths, env=context.environment.env)
+    return Wiring(
+        settings,
+        context.paths,
+        env=context.environment.env,
+        cwd=context.environment.cwd,
+        profile=context.flags.profile or "",
+        reach="everywhere" if execute else "at hand",
+    )

@@ -45,6 +45,17 @@ def read_text_argument(
     return text.strip()
 
 
+def read_exactly(context: Context, file: str | None, *, what: str, limit: int = LIMIT) -> str:
+    """What a file holds, or stdin for None and `-`, all of it. Raises `UsageError`, `NotFound`, `InputError`."""
+    data = _read_stdin(context, what, limit, NOTICE_AFTER) if file in (None, "-") else _read_file(str(file), limit)
+    if len(data) > limit:
+        raise UsageError(f"{what} is longer than {limit:,} bytes", hint="check that it is the right file")
+    try:
+        return data if isinstance(data, str) else data.decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{what} is not UTF-8", hint="check that it is the right file") from None
+
+
 def _read_stdin(context: Context, what: str, limit: int, notice_after: float) -> bytes | str:
     stream = context.environment.stdin
     with _notice(context, what, notice_after):

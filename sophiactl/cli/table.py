@@ -81,6 +81,33 @@ TABLE: tuple[Row, ...] = (
             Row("path", "Print the folder of a model", f"{_CLI}.models:path"),
         ),
     ),
+    Row(
+        "connectors",
+        "Read the company's services",
+        rows=(
+            Row("list", "List the services and what was synced", f"{_CLI}.connectors:list_services"),
+            Row("check", "Ask each service who we are there", f"{_CLI}.connectors:check"),
+            Row("search", "Search the services side by side", f"{_CLI}.connectors:search"),
+            Row("sync", "Bring what changed into the memory", f"{_CLI}.connector_sync:sync"),
+        ),
+    ),
+    Row(
+        "secrets",
+        "Find, check and hand on secrets",
+        rows=(
+            Row("validate", "Check secrets, offline or with their services", f"{_CLI}.secrets:validate"),
+            Row("list", "List names of secrets and where they are", f"{_CLI}.secret_values:list_secrets"),
+            Row("get", "Show where a secret is, or the secret", f"{_CLI}.secret_values:get"),
+            Row("set", "Put a secret into the system's keyring", f"{_CLI}.secret_values:set_secret"),
+            Row("unset", "Take a secret out of the keyring", f"{_CLI}.secret_values:unset"),
+            Row("run", "Run a program with the secrets it needs", f"{_CLI}.secret_run:run"),
+            Row("export", "Write secrets for a shell or another program", f"{_CLI}.secret_values:export"),
+            Row("diff", "Compare the secrets of two places", f"{_CLI}.secret_compare:diff"),
+            Row("doctor", "Say why a secret is not found", f"{_CLI}.secret_doctor:doctor"),
+            Row("schema", "Say which secrets are needed", f"{_CLI}.secret_compare:schema"),
+        ),
+    ),
+    Row("init", "Set up, or try things out on a made-up company", f"{_CLI}.init:init"),
     Row("doctor", "Check that everything needed is in place", f"{_CLI}.doctor:doctor"),
     Row(
         "config",

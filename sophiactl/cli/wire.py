@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sophiactl.ops.memory import Selection
     from sophiactl.wiring import Wiring
 
-SECTIONS = ("memory", "embedding", "agent")
+SECTIONS = ("memory", "embedding", "agent", "secrets")
 """Settings that memory and answers need; the others stay unread, for a quick start."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -33,7 +33,13 @@ def wiring(
 
     given = {"memory.collection": collection, "memory.lock_timeout": lock_timeout, **(more or {})}
     flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in given.items()}
-    return Wiring(context.load(flags, SECTIONS).settings, context.paths, env=context.environment.env)
+    return Wiring(
+        context.load(flags, SECTIONS).settings,
+        context.paths,
+        env=context.environment.env,
+        cwd=context.environment.cwd,
+        profile=context.flags.profile or "",
+    )
 
 
 def filters(pairs: Sequence[str] | None, since: str | None) -> Where | None:
@@ -87,8 +93,15 @@ def moment(text: str) -> str:
 
 
 def place(item: Citation | Record, cwd: str) -> str:
-    """Where a passage stands, as a person would say it: `README.md › Prune › Undo, line 212`."""
+    """Where a passage stands, as a person would say it: `README.md › Prune › Undo, line 212`.
+
+    What came from a service is told by the service and its title there: `slack · #general`.
+    """
+    from sophiactl.registry import CONNECTORS
+
     name = near(item.source, cwd) if item.source else item.title or item.id
+    if item.source in CONNECTORS and item.title:
+        name = f"{item.source} · {item.title}"
     detail = item.locator.describe() if item.locator else ""
     joint = ", " if _plain_line(item.locator) else " › "
     return f"{name}{joint}{detail}" if detail else name

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+_SALESFORCE = {
+    "Account": ("Name", "Industry", "Type", "Description", "Website"),
+    "Contact": ("Name", "Title", "Email", "Description"),
+    "Opportunity": ("Name", "StageName", "Amount", "CloseDate", "NextStep", "Description"),
+    "Case": ("CaseNumber", "Subject", "Status", "Priority", "Description"),
+    "Task": ("Subject", "Status", "ActivityDate", "Description"),
+}
+
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """At most `calls` in `seconds` (a token bucket), of which `burst` may come at once."""
@@ -65,13 +73,7 @@ class SalesforceConfig(ServiceConfig, frozen=True, forbid_unknown_fields=True):
     """Salesforce. `objects` maps the kinds that are read to their fields."""
 
     api_version: str = "v63.0"
-    objects: dict[str, tuple[str, ...]] = {
-        "Account": ("Name", "Industry", "Type", "Description", "Website"),
-        "Contact": ("Name", "Title", "Email", "Description"),
-        "Opportunity": ("Name", "StageName", "Amount", "CloseDate", "NextStep", "Description"),
-        "Case": ("CaseNumber", "Subject", "Status", "Priority", "Description"),
-        "Task": ("Subject", "Status", "ActivityDate", "Description"),
-    }
+    objects: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(_SALESFORCE))
 
 
 class NotionConfig(ServiceConfig, frozen=True, forbid_unknown_fields=True):

@@ -13,11 +13,11 @@ import msgspec
 
 from sophiactl.errors import ExitCode
 from sophiactl.llm import failures
-from sophiactl.llm.redaction import Redactor
 from sophiactl.llm.retry_after import retry_after
+from sophiactl.redaction import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 _CREDIT = re.compile(
@@ -71,12 +71,12 @@ class NoConnection(failures.Overloaded):
 
 
 class Peer(NamedTuple):
-    """Who was asked, as messages name it; `redact` knows the keys and shows none."""
+    """Who was asked, as messages name it; `redact` makes a text fit to show: one line, short, without keys."""
 
     provider: str
     host: str
     key_name: str = ""
-    redact: Redactor = Redactor()
+    redact: Callable[..., str] = REDACTOR.line
 
 
 class Report(NamedTuple):

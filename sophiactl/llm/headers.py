@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sophiactl.errors import ConfigError
 from sophiactl.llm.config import read_secret
+from sophiactl.redaction import REDACTOR
 
 if TYPE_CHECKING:
     from sophiactl.llm.base import ChatRequest
@@ -16,11 +17,10 @@ _NEEDS_KEY = frozenset({"portkey", "openrouter"})
 
 
 class Identity:
-    """A provider's secrets, as the headers that carry them. `keys` are for redaction; none is ever shown."""
+    """A provider's secrets, as the headers that carry them; none is ever shown."""
 
-    def __init__(self, headers: dict[str, str], keys: tuple[str, ...]) -> None:
+    def __init__(self, headers: dict[str, str]) -> None:
         self.headers = headers
-        self.keys = keys
 
     def __repr__(self) -> str:
         return f"Identity({', '.join(self.headers)})"
@@ -50,7 +50,8 @@ def identify(name: str, config: ProviderConfig, secrets: Secrets) -> Identity:
     if config.kind == "openrouter":
         shown = {"HTTP-Referer": config.referer, "X-Title": config.title}
         headers |= {header: _ascii(value) for header, value in shown.items() if value}
-    return Identity(headers, tuple(value for value in keys if value))
+    REDACTOR.add(*keys)
+    return Identity(headers)
 
 
 def of_request(config: ProviderConfig, request: ChatRequest) -> dict[str, str]:

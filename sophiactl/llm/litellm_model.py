@@ -22,8 +22,8 @@ from sophiactl.errors import ConfigError, ExtraMissing
 from sophiactl.llm import failures
 from sophiactl.llm.base import Completion, Deadlines, Delta
 from sophiactl.llm.classify import NoConnection, Peer, broken, from_response
-from sophiactl.llm.redaction import Redactor
 from sophiactl.model import Money, Usage
+from sophiactl.redaction import REDACTOR
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,7 +61,8 @@ class LiteLLMModel:
     ) -> None:
         self.provider = provider
         self._deadlines = deadlines or Deadlines()
-        self._peer = Peer(provider, base_url or "litellm", key_name, Redactor([api_key]))
+        REDACTOR.add(api_key)
+        self._peer = Peer(provider, base_url or "litellm", key_name)
         self._options = dict(options or {})
         if api_key:
             self._options["api_key"] = api_key

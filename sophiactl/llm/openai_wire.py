@@ -14,7 +14,6 @@ from sophiactl.llm.base import Delta
 from sophiactl.llm.classify import Peer, broken, from_response
 from sophiactl.llm.failures import BadRequest, CallFailed
 from sophiactl.llm.headers import identify, of_request
-from sophiactl.llm.redaction import Redactor
 from sophiactl.llm.session import HttpSession, lines, target
 from sophiactl.llm.watch import Watch
 from sophiactl.web import environment_proxies
@@ -69,7 +68,7 @@ class OpenAIWire:
         self._session = session or HttpSession(proxies=environment_proxies() if config.trust_env else None)
         self._limits = limits or Limits()
         self._now = clock
-        self._peer = Peer(name, urlsplit(address).netloc, config.key_name(), Redactor(identity.keys))
+        self._peer = Peer(name, urlsplit(address).netloc, config.key_name())
         common = {"Content-Type": "application/json", "User-Agent": f"sophiactl/{sophiactl.__version__}"}
         self._whole_at, self._stream_at = (
             target(f"{address}/chat/completions", identity.headers | common | wanted) for wanted in (_WHOLE, _STREAM)

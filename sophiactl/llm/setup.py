@@ -84,6 +84,14 @@ def key_names(config: LlmConfig) -> dict[str, str]:
     return names
 
 
+def secret_names(config: LlmConfig) -> frozenset[str]:
+    """Names of all secrets that the providers may need."""
+    doors = config.providers
+    served = (doors.portkey, doors.openrouter, doors.local)
+    names = {name for door in served for name in (door.key_name(), door.virtual_key_name, door.config_name)}
+    return frozenset((names | set(doors.direct.key_names.values())) - {""})
+
+
 def open_providers(config: LlmConfig, env: Mapping[str, str]) -> tuple[str, ...]:
     """The providers that have what they need to be asked, in the order in which they are tried."""
     local = bool(config.providers.local.base_url)

@@ -60,6 +60,7 @@ def doctor(wiring: Wiring) -> Diagnosis:
         ("jobs", _jobs),
         ("models", _models),
         ("providers", _providers),
+        ("services", _services),
         ("ledger", _ledger),
         ("extras", _extras),
     )
@@ -161,6 +162,18 @@ def _providers(wiring: Wiring) -> Check:
     return Check(
         "providers", Verdict.INFO, "no model provider is configured; answers are extracts", f"set one of: {names}"
     )
+
+
+def _services(wiring: Wiring) -> Check:
+    """Which of the company's services have their secrets; sources of secrets that fail are told."""
+    ready = wiring.connectors.configured
+    failed = wiring.secrets.resolver.failure()
+    if failed is not None:
+        return Check("services", Verdict.WARNING, failed.message, failed.hint or "sophiactl secrets doctor")
+    if ready:
+        return Check("services", Verdict.OK, f"{', '.join(ready)} can be read")
+    hint = "sophiactl secrets schema says what each needs; sophiactl help connectors"
+    return Check("services", Verdict.INFO, "no service is configured", hint)
 
 
 def _ledger(wiring: Wiring) -> Check:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sophiactl.errors import StoreError, UsageError
+from sophiactl.redaction import REDACTOR
 from sophiactl.runs.base import Call, Run
 from sophiactl.runs.schema import CALL_COLUMNS, RUN_COLUMNS
 
@@ -23,7 +24,7 @@ _NO_FRACTION = ".000000Z"
 
 
 def run_row(run: Run) -> tuple[object, ...]:
-    """The values of RUN_COLUMNS. Raises `UsageError` for a time that is none."""
+    """The values of RUN_COLUMNS, without any secret known here. Raises `UsageError` for a time that is none."""
     return tuple(_stored(name, getattr(run, name)) for name in RUN_COLUMNS)
 
 
@@ -75,7 +76,7 @@ def stored_text(text: str) -> str:
 
 def _stored(column: str, value: object) -> object:
     if isinstance(value, str):
-        return stored_time(value) if column == "at" else stored_text(value)
+        return stored_time(value) if column == "at" else stored_text(REDACTOR.text(value))
     if isinstance(value, float):
         # SQLite keeps no NaN: what is no number is unknown.
         return value if math.isfinite(value) else None
@@ -83,7 +84,7 @@ def _stored(column: str, value: object) -> object:
         if value not in _INT64:
             raise StoreError(f"{column} {value} is beyond 64 bits", hint="the run was not recorded")
         return int(value)
-    return None if value is None else _json(value)
+    return None if value is None else _json(REDACTOR.data(value))
 
 
 def _json(value: object) -> str:

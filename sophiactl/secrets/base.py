@@ -44,6 +44,7 @@ class Held(msgspec.Struct, frozen=True):
 
     `name` is the name it was asked by. `is_file` says that the value is a file's content, whose path programs want.
     `base` is what it replaced inside the same source (an ESC import), `modified_at` when it last changed (ISO 8601).
+    `is_plain` says that the source could keep it encrypted and does not.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Held(msgspec.Struct, frozen=True):
     is_file: bool = False
     base: Place | None = None
     modified_at: str | None = None
+    is_plain: bool = False
 
 
 class Trouble(msgspec.Struct, frozen=True):

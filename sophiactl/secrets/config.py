@@ -8,24 +8,27 @@ import msgspec
 
 from sophiactl.secrets.base import SourceName
 
-Kind = Literal["token", "key", "id", "url", "password", "text"]
+Kind = Literal["token", "key", "id", "url", "password", "text", "pem"]
 
 
 class SecretSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of one secret, by its name.
 
     `pattern` is a regular expression for the whole of a good value, `prefixes` how its values begin and how they are
-    known when they stand in the wrong place; both empty where nothing is published. `hosts` are the ones a URL may
-    lead to. `public` values (addresses, ids) may be shown and need no entropy. `aliases` are other names for the very
-    same secret. `sandbox` matches credentials of a test account. `retired` is the day since which it works no more,
-    with `advice` on what to do. `optional_for` says in words what an optional one is needed for. `help_url` is where a
-    person gets one.
+    known when they stand in the wrong place; both empty where nothing is published. `refused` says why values that
+    begin in such a way are something else, `mark` is a text that only its values hold. `min_length` and `max_length`
+    (0: none) are for the whole value, where no pattern says it. `hosts` are the ones a URL may lead to. `public` values
+    (addresses, ids) may be shown and need no entropy. `aliases` are other names for the very same secret. `sandbox`
+    matches credentials of a test account. `retired` is the day since which it works no more, with `advice` on what to
+    do. `optional_for` says in words what an optional one is needed for. `help_url` is where a person gets one.
     """
 
     title: str
     kind: Kind = "token"
     pattern: str = ""
     prefixes: tuple[str, ...] = ()
+    refused: dict[str, str] = {}
+    mark: str = ""
     min_length: int = 0
     max_length: int = 0
     hosts: tuple[str, ...] = ()
@@ -41,14 +44,19 @@ class SecretSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service and what it needs: everything of `all_of`, and one whole group of `any_of`; the rest is optional.
 
-    `live` names its verifier (a row of `registry.VERIFIERS`), `base_url` where that asks, and `hosts` all the hosts
-    that its secrets may be sent to. `used_by` are the features that need it.
+    Of each group of `together` all or nothing is there. `advised` says what is assumed where a secret is not there,
+    `remote_needs` what a URL needs that leads to another machine. `live` names its verifier (a row of
+    `registry.VERIFIERS`), `base_url` where that asks, and `hosts` all the hosts that its secrets may be sent to.
+    `used_by` are the features that need it.
     """
 
     title: str
     secrets: dict[str, SecretSpec]
     all_of: tuple[str, ...] = ()
     any_of: tuple[tuple[str, ...], ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
+    advised: dict[str, str] = {}
+    remote_needs: dict[str, tuple[str, ...]] = {}
     used_by: tuple[str, ...] = ()
     live: str = ""
     base_url: str = ""
@@ -58,14 +66,16 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EscConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Pulumi ESC. `environments` are `org/project/name[@tag or revision]`, a later one over an earlier one.
 
-    `organization` is whose access token OIDC asks for (empty: that of the first environment). `lifetime` of the opened
-    session and `timeout` of everything together are in seconds.
+    `organization` is whose access token OIDC asks for (empty: that of the first environment), and `oidc_scope` for whom
+    in it: `team:NAME`, `user:NAME`, or empty for the organization itself. `lifetime` of the opened session and
+    `timeout` of everything together are in seconds.
     """
 
     environments: tuple[str, ...] = ()
     backend_url: str = ""
     organization: str = ""
     oidc: Literal["auto", "always", "off"] = "auto"
+    oidc_scope: str = ""
     lifetime: int = 900
     timeout: float = 15.0
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sophiactl.agent.base import AgentConfig
+    from sophiactl.connectors.config import ConnectorsConfig
     from sophiactl.embedding.base import EmbeddingConfig
     from sophiactl.llm.prices import PricesConfig
     from sophiactl.llm.setup import LlmConfig
@@ -43,6 +44,7 @@ SECTIONS: dict[str, str] = {
     "prices": "sophiactl.llm.prices:PricesConfig",
     "runs": "sophiactl.runs.base:RunsConfig",
     "secrets": "sophiactl.secrets.config:SecretsConfig",
+    "connectors": "sophiactl.connectors.config:ConnectorsConfig",
 }
 
 
@@ -64,6 +66,7 @@ class Settings:
     prices: PricesConfig
     runs: RunsConfig
     secrets: SecretsConfig
+    connectors: ConnectorsConfig
 
     def __init__(self, **sections: msgspec.Struct) -> None:
         self.__dict__.update(sections)
@@ -110,17 +113,19 @@ def load_settings(
     profile: str | None = None,
     flags: Mapping[str, tuple[str, Any]] | None = None,
     sections: Sequence[str] = tuple(SECTIONS),
+    any_profile: bool = False,
 ) -> Loaded:
     """Read all layers, of `sections` only: a command's start is spent on what it needs.
 
-    `flags` maps a setting to (option, value), None skipped: {"agent.passages": ("--passages", 5)}.
+    `flags` maps a setting to (option, value), None skipped: {"agent.passages": ("--passages", 5)}. With `any_profile`
+    a profile may be one of secrets alone, without settings.
 
     Raises `ConfigError` naming the file and line (or variable, or option), the setting, its value and what is allowed.
     """
     entries: dict[str, Entry] = {}
     cache = find_paths(env).cache
     kinds = {section: section_type(section) for section in sections}
-    for layer in reversed(find_layers(env, cwd, config, profile, tuple(SECTIONS))):
+    for layer in reversed(find_layers(env, cwd, config, profile, tuple(SECTIONS), any_profile=any_profile)):
         for section, kind in kinds.items():
             entries |= read_section(layer, section, kind, cache)
     for path, entry in read_environment(env, kinds).items():

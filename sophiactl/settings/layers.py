@@ -34,16 +34,27 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 def find_layers(
-    env: Mapping[str, str], cwd: str, config: str | None, profile: str | None, sections: Sequence[str]
+    env: Mapping[str, str],
+    cwd: str,
+    config: str | None,
+    profile: str | None,
+    sections: Sequence[str],
+    *,
+    any_profile: bool = False,
 ) -> list[Layer]:
-    """The folders in force, highest first. Raises `ConfigError` for a folder or profile that is not there."""
+    """The folders in force, highest first. Raises `ConfigError` for a folder or profile that is not there.
+
+    A profile is there when it has settings, or a `.env.PROFILE` in the working folder.
+    """
     named = _named(env, cwd, config)
     folders = [named] if named else _project(cwd, sections)
     folders = [*folders, ("user", find_paths(env).config)]
     builtin = builtin_folder()
     layers = [Layer(kind, folder) for kind, folder in folders if folder.resolve() != builtin.resolve()]
     layers.append(Layer("built in", builtin))
-    return _with_profile(layers, profile) if profile else layers
+    if not profile:
+        return layers
+    return _with_profile(layers, profile, known=any_profile or _has_dotenv(cwd, profile))
 
 
 def builtin_folder() -> Path:
@@ -122,16 +133,23 @@ def _project(cwd: str, sections: Sequence[str]) -> list[tuple[LayerKind, Path]]:
     return [("project", folder)] if ours else []
 
 
-def _with_profile(layers: list[Layer], profile: str) -> list[Layer]:
+def _has_dotenv(cwd: str, profile: str) -> bool:
+    return bool(_PROFILE.match(profile)) and (Path(cwd) / f".env.{profile}").is_file()
+
+
+def _with_profile(layers: list[Layer], profile: str, *, known: bool) -> list[Layer]:
+    if not _PROFILE.match(profile):
+        hint = "letters, digits, and . _ - between them"
+        raise ConfigError(f"there is no profile {profile!r}", hint=hint)
     found = [_overlaid(layer, profile) for layer in layers]
-    if _PROFILE.match(profile) and any(layer.overlay for layer in found):
+    if known or any(layer.overlay for layer in found):
         return found
-    known = sorted({path.name for layer in layers for path in (layer.folder / "profiles").glob("*") if path.is_dir()})
+    others = sorted({path.name for layer in layers for path in (layer.folder / "profiles").glob("*") if path.is_dir()})
     listed = (
-        f"known: {', '.join(known)}" if known else f"make one: {layers[0].folder / 'profiles' / 'NAME'}/memory.yaml"
+        f"known: {', '.join(others)}" if others else f"make one: {layers[0].folder / 'profiles' / 'NAME'}/memory.yaml"
     )
     raise ConfigError(
-        f"there is no profile {profile!r}", hint=did_you_mean(profile, known, listed) if known else listed
+        f"there is no profile {profile!r}", hint=did_you_mean(profile, others, listed) if others else listed
     )
 
 

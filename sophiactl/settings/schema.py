@@ -50,6 +50,20 @@ LIMITS: dict[str, tuple[float, float]] = {
     "secrets.keyring.timeout": (0.1, 60),
     "secrets.live.timeout": (0.1, 600),
     "secrets.live.parallel": (1, 1_000),
+    "connectors.timeout": (0.1, 86_400),
+    "connectors.search_timeout": (0.1, 600),
+    "connectors.longest_wait": (0, 86_400),
+    "connectors.retries": (0, 20),
+    "connectors.requests": (0, 100_000_000),
+    "connectors.reconcile_days": (0, 3_650),
+    **{
+        f"connectors.{service}.{name}": limits
+        for service in ("slack", "gong", "hubspot", "salesforce", "notion", "asana")
+        for name, limits in (("concurrency", (1, 100)), ("page_size", (0, 2_000)), ("overlap_minutes", (0, 525_600)))
+    },
+    "connectors.slack.thread_days": (0, 3_650),
+    "connectors.gong.search_days": (0, 3_650),
+    "connectors.notion.depth": (1, 100),
     "agent.passages": (1, 200),
     "agent.sentences": (1, 50),
     "agent.min_relevance": (0, 1),

@@ -35,7 +35,10 @@ _HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Request 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that arrived. Names of headers are in lower case; `query` has the last value of each name."""
+    """A request that arrived. Names of headers are in lower case; `query` has the last value of each name.
+
+    `raw_query` is the query as it was sent, still in its percent signs.
+    """
 
     method: str
     path: str
@@ -121,6 +124,8 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="loopback", daemon=True)
         self._thread.start()
         self._ready.wait()
+        if not self.base_url:
+            raise RuntimeError("the loopback server did not start")
         return self
 
     def __exit__(
@@ -133,7 +138,10 @@ class WebServer:
     def _run(self) -> None:
         import asyncio
 
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         import asyncio
@@ -202,5 +210,5 @@ class WebServer:
 
 async def _seen(request: web.Request) -> Seen:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    path, query = request.path, dict(request.query)
-    return Seen(request.method, path, query, headers, await request.read(), request.query_string)
+    path, query = request.path, dict(request.query.items())
+    return Seen(request.method, path, query, headers, await request.read(), request.rel_url.raw_query_string)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from sophiactl.memory.base import CollectionSchema, Store
     from sophiactl.model import Clock
     from sophiactl.paths import Paths
+    from sophiactl.secrets.base import SourceName
     from sophiactl.settings import Settings
+    from sophiactl.wiring.connectors import ConnectorParts
     from sophiactl.wiring.models import ModelParts
+    from sophiactl.wiring.secrets import Reach, SecretParts
 
 
 class Wiring:
@@ -37,6 +40,11 @@ class Wiring:
         new_id: Callable[[], str] = lambda: os.urandom(6).hex(),
         embedder: TextEmbedder | None = None,
         providers: Mapping[str, ChatModel] | None = None,
+        cwd: str = ".",
+        profile: str = "",
+        sources: Sequence[SourceName] = (),
+        reach: Reach = "everywhere",
+        secret_ages: bool = False,
     ) -> None:
         self.settings = settings
         self.paths = paths
@@ -44,6 +52,8 @@ class Wiring:
         self._env = env
         self._clock = clock
         self._providers = providers
+        self._ages = secret_ages
+        self._where = (cwd, profile, tuple(sources), reach)
         self._embedders: dict[bool, TextEmbedder] = {} if embedder is None else {False: embedder, True: embedder}
 
     @cached_property
@@ -51,7 +61,31 @@ class Wiring:
         """The router, the providers and the ledger of runs."""
         from sophiactl.wiring.models import ModelParts
 
-        return ModelParts(self.settings, self.paths.state, self._env, self._providers)
+        return ModelParts(self.settings, self.paths.state, self.secrets, self._providers)
+
+    @cached_property
+    def secrets(self) -> SecretParts:
+        """Where secrets come from."""
+        from sophiactl.wiring.secrets import SecretParts
+
+        folder, profile, only, reach = self._where
+        return SecretParts(
+            self.settings,
+            self.paths,
+            self._env,
+            folder=folder,
+            profile=profile,
+            only=only,
+            reach=reach,
+            ages=self._ages,
+        )
+
+    @cached_property
+    def connectors(self) -> ConnectorParts:
+        """The company's services."""
+        from sophiactl.wiring.connectors import ConnectorParts
+
+        return ConnectorParts(self.settings.connectors, self.secrets, self._clock, self.paths.state)
 
     @property
     def clock(self) -> Clock:
@@ -115,7 +149,7 @@ class Wiring:
                 memory.collection,
                 self.schema,
                 create=create,
-                api_key=self._env.get(memory.api_key_name),
+                api_key=self.secrets.mapping([memory.api_key_name]).get(memory.api_key_name),
             )
         else:
             store = load(STORES, "edge", "store").open(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sophiactl.errors import ConfigError
 from sophiactl.llm.prices import PriceTable, price_table
-from sophiactl.llm.setup import hops, key_names, open_providers
+from sophiactl.llm.setup import hops, key_names, open_providers, secret_names
 from sophiactl.routing.base import TIERS, ModelCard
 from sophiactl.routing.tiers import Scale
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sophiactl.runs.answers import AnswerCache
     from sophiactl.runs.base import RunLedger
     from sophiactl.settings import Settings
+    from sophiactl.wiring.secrets import SecretParts
 
 
 class ModelParts:
@@ -35,13 +36,18 @@ class ModelParts:
         self,
         settings: Settings,
         state: Path,
-        env: Mapping[str, str],
+        secrets: SecretParts,
         providers: Mapping[str, ChatModel] | None = None,
     ) -> None:
         self.settings = settings
         self._state = state
-        self._env = env
+        self._secrets = secrets
         self._given = providers
+
+    @cached_property
+    def _env(self) -> Mapping[str, str]:
+        """The environment, with the providers' keys and the ledger's password from wherever they are kept."""
+        return self._secrets.mapping([*secret_names(self.settings.llm), self.settings.runs.password_name])
 
     @cached_property
     def prices(self) -> PriceTable:
@@ -116,6 +122,9 @@ class ModelParts:
         from sophiactl.llm.openai_wire import OpenAIWire
 
         config = self.settings.llm.providers
+        failure = self._secrets.resolver.failure()
+        if not self.open_providers and failure is not None:
+            raise failure  # the keys may well be there
         opened: dict[str, ChatModel] = {}
         for name in self.open_providers:
             key_name = config.direct.key_names.get(name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import RunCli
 
 
-SETTINGS = ("memory", "embedding", "agent", "routing", "llm", "runs")
+SETTINGS = ("memory", "embedding", "agent", "routing", "llm", "runs", "secrets", "connectors")
 
 
 def test_show_prints_every_setting_with_its_origin(run_cli: RunCli, tmp_path: Path) -> None:
@@ -70,7 +70,8 @@ def test_init_writes_defaults_that_change_nothing_until_they_are_edited(run_cli:
     after = run_cli("config", "show", "--json").json["data"]
     assert after["settings"] == before["settings"]
     kept = {path.partition(".")[0] for path, origin in after["origins"].items() if origin == "built in"}
-    assert kept <= {"prices", "llm"}  # a table that is no setting; and providers, of which one is explained for all
+    # Tables that are no settings; and providers, of which one is explained for all.
+    assert kept <= {"prices", "secrets", "llm"}
 
 
 def test_init_keeps_files_that_exist_unless_forced(run_cli: RunCli, tmp_path: Path) -> None:

@@ -15,13 +15,21 @@ from sophiactl.cli.parameters import parameters
 from sophiactl.cli.table import TABLE, Row, find, walk
 from sophiactl.cli.typed import GLOBAL, read, typed
 from sophiactl.errors import ExitCode
+from sophiactl.redaction import Secret
+from sophiactl.secrets.sources.keyring import KeyringSource
+from sophiactl.testing.vendors.slack import SlackVendor
+from tests.keyring_vault import vault_env
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import RunCli
 
 FIELDS = ["version", "command", "status", "exit_code", "data", "errors"]
+
+PASSED_ON = {"secrets run"}
+"""Commands that print what another program prints."""
 
 # A way to call each command that works offline, on the memory of the `memory` fixture.
 SAMPLES: dict[str, list[str]] = {
@@ -52,7 +60,22 @@ SAMPLES: dict[str, list[str]] = {
     "models list": [],
     "models pull": ["--base-url", "http://127.0.0.1:9"],
     "models path": [],
+    "init": [],
     "doctor": [],
+    "secrets validate": ["asana"],
+    "secrets list": [],
+    "secrets get": ["SLACK_BOT_TOKEN"],
+    "secrets set": ["NOTION_API_KEY", "--from-env", "GIVEN"],
+    "secrets unset": ["ASANA_ACCESS_TOKEN"],
+    "secrets run": ["--", "true"],
+    "secrets export": ["--reveal"],
+    "secrets diff": ["environment", "environment"],
+    "secrets doctor": [],
+    "secrets schema": [],
+    "connectors list": [],
+    "connectors check": ["slack"],
+    "connectors search": ["slack", "renewal"],
+    "connectors sync": ["slack"],
     "config show": [],
     "config path": [],
     "config init": [],
@@ -173,15 +196,36 @@ def test_a_wrong_option_is_explained(run_cli: RunCli, path: str, row: Row) -> No
     assert "Traceback" not in ran.err
 
 
-@pytest.mark.parametrize("path", SAMPLES)
-def test_success_gives_an_envelope(run_cli: RunCli, memory: Path, path: str) -> None:
-    ran = run_cli(*path.split(), *(word.format(docs=memory) for word in SAMPLES[path]), "--json", "--quiet")
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables of a company that has Slack, a keyring with one secret in it, and one to be put there."""
+    env = vault_env(tmp_path / "vault") | {"SOPHIACTL_HOME": str(tmp_path / "home")}
+    keyring = KeyringSource("", "always", 10.0, tmp_path / "home" / "state", env)
+    keyring.store("ASANA_ACCESS_TOKEN", Secret("2/1204839275610394/1208847362519047:8b3e1f60c9d2a74b5e80f13c6d9a2b47"))
+    given = {"GIVEN": "ntn_" + "58203947161" + "Zk4mQ8tYw2Lp7RxVb3NcHd5FsGjK9aE1uTo"}
+    with SlackVendor() as slack:
+        slack.add_user("ada", "Ada Lovelace")
+        slack.add_channel("general")
+        slack.add_message("general", "ada", "The renewal is signed")
+        yield {**env, **given, **slack.secrets, "SOPHIACTL_CONNECTORS__SLACK__BASE_URL": slack.address}
+
+
+@pytest.mark.parametrize("path", [path for path in SAMPLES if path not in PASSED_ON])
+def test_success_gives_an_envelope(run_cli: RunCli, memory: Path, path: str, request: pytest.FixtureRequest) -> None:
+    words = [word.format(docs=memory) for word in SAMPLES[path]]
+    env = request.getfixturevalue("company") if path.startswith(("secrets", "connectors")) else {}
+    ran = run_cli(*path.split(), *words, "--json", "--quiet", env=env)
     assert (ran.code, ran.err) == (0, "")
     assert list(ran.json) == FIELDS
     assert (ran.json["version"], ran.json["command"], ran.json["status"]) == (1, path, "ok")
     assert (ran.json["exit_code"], ran.json["errors"]) == (0, [])
     assert isinstance(ran.json["data"], dict)
     assert ran.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", sorted(PASSED_ON))
+def test_what_is_passed_on_has_no_envelope(run_cli: RunCli, path: str) -> None:
+    assert run_cli(*path.split(), "--json", *SAMPLES[path]).code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE if row.rows])

@@ -20,12 +20,13 @@ from sophiactl.llm.failures import (
     Refused,
     Throttled,
 )
-from sophiactl.llm.redaction import LONGEST, Redactor
 from sophiactl.llm.retry_after import retry_after
+from sophiactl.redaction import Redactor
+from sophiactl.redaction.redactor import LONGEST
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 KEY = "vault/9f8e7d6c5b4a3f2e1d0c"
-PEER = Peer("acme", "api.acme.example", "ACME_KEY", Redactor([KEY]))
+PEER = Peer("acme", "api.acme.example", "ACME_KEY", Redactor(KEY).line)
 
 
 def _error(message: str, **fields: Any) -> dict[str, Any]:
@@ -236,16 +237,16 @@ def test_no_message_holds_a_key(before: str, after: str, status: int) -> None:
     ],
 )
 def test_what_looks_like_a_key_is_gone(secret: str) -> None:
-    assert Redactor()(f"Incorrect key: {secret}, see the page") == "Incorrect key: [redacted], see the page"
+    assert Redactor().line(f"Incorrect key: {secret}, see the page") == "Incorrect key: [redacted], see the page"
 
 
 def test_plain_words_stay() -> None:
     text = "The task-based rate limit of basic-tier users was reached; ask sk for more."
-    assert Redactor(["k" * 20])(text) == text
+    assert Redactor("k" * 20).line(text) == text
 
 
 def test_messages_are_short_and_on_one_line() -> None:
-    text = Redactor()("one\r\n\x1b[31mtwo\u202e " + "x" * 5000)
+    text = Redactor().line("one\r\n\x1b[31mtwo\u202e " + "x" * 5000)
     assert text.startswith("one [31mtwo x")
     assert len(text) == LONGEST
     assert len(_classify(500, _error("y" * 5000)).message) <= LONGEST

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sophiactl.embedding.base import TextEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("lock", "install", "try", "test", "check")
+SCRIPTS = ("lock", "install", "try", "test", "check", "without_secrets")
 HASH = "0" * 64
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -18,7 +19,9 @@ class Probe(msgspec.Struct, frozen=True):
 
     `values` are the service's secrets that are present, by their catalogue names. `base_url` has no slash at its end;
     requests go to `hosts` alone. `timeout` is in seconds for the whole check. `side_effects` says that checks which do
-    something (a webhook post) are wanted too.
+    something (a webhook post) are wanted too. `live` is the row of `registry.VERIFIERS` (empty: the service's name).
+    With `fixed` somebody chose `base_url`, and it goes before an address that stands in a secret. `now` is in UTC; the
+    runner sets it.
     """
 
     service: str
@@ -28,6 +31,9 @@ class Probe(msgspec.Struct, frozen=True):
     timeout: float = 5.0
     side_effects: bool = False
     allow_loopback: bool = False
+    live: str = ""
+    fixed: bool = False
+    now: datetime | None = None
 
 
 class Verifier(Protocol):
