@@ -201,8 +201,11 @@ def export(
     if context.flags.json and not reveal:
         raise UsageError("--json would hold the values", hint="use --format json, or say --reveal")
     held = exported(tuple(services or ()), wired(context, sources, offline=offline))
-    values = {name: one.value.reveal() for name, one in held.items()}
+    # A variable that stands for a file holds its path, and the file is there only while `secrets run` runs.
+    files = sorted(name for name, one in held.items() if one.is_file)
+    notes = (f"left out, since they are files: {', '.join(files)} (sophiactl secrets run has them)",) if files else ()
+    values = {name: one.value.reveal() for name, one in held.items() if not one.is_file}
     data = rendered(values, form.value)
     if context.flags.json:
-        return Result({"format": form.value, "text": data.decode("utf-8", "replace")}, revealed=True)
-    return Result(None, lambda output: output.exactly(data), revealed=True)
+        return Result({"format": form.value, "text": data.decode("utf-8", "replace")}, messages=notes, revealed=True)
+    return Result(None, lambda output: output.exactly(data), messages=notes, revealed=True)

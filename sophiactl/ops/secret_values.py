@@ -158,10 +158,13 @@ def _usable(keyring: KeyringSource) -> KeyringSource:
 
 
 def exported(names: Sequence[str], wiring: Wiring) -> dict[str, Held]:
-    """The present secrets of these services or names (none: of all services), by name. Raises `SecretMissing`."""
+    """The present secrets of these services or names (none: of all services), by name.
+
+    A name in capitals may be one that only a source knows (a file of ESC). Raises `SecretMissing`, `UsageError`.
+    """
     parts = wiring.secrets
     catalogue = parts.catalogue
-    single = [name for name in names if catalogue.known(name)]
+    single = [name for name in names if catalogue.known(name) or (name.isidentifier() and name.isupper())]
     services = catalogue.resolve(name for name in names if name not in single)
     wanted = {*single, *catalogue.names_of(services if names else tuple(catalogue.services))}
     retired = {known.name for name in wanted for known in catalogue.known(name) if known.spec.retired}
@@ -169,6 +172,9 @@ def exported(names: Sequence[str], wiring: Wiring) -> dict[str, Held]:
     error = parts.resolver.failure()
     if error is not None:
         raise error
+    missing = [name for name in single if name not in lookup.held]
+    if missing:
+        raise SecretMissing(f"{missing[0]} is not set", hint="`sophiactl secrets doctor` says where it looked")
     if not lookup.held:
         raise SecretMissing("none of these secrets is set", hint="`sophiactl secrets doctor` says where it looked")
     return {name: lookup.held[name] for name in sorted(lookup.held)}

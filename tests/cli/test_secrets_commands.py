@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from typing import TYPE_CHECKING
 
@@ -305,3 +306,40 @@ def test_nested_values_of_esc(run_cli: RunCli, esc: EscServer) -> None:
         assert shown not in run_cli("secrets", "get", path, env=on(esc)).out
     assert run_cli("secrets", "get", "aws.accounts[1]", env=on(esc)).code == 3
     assert run_cli("secrets", "get", "aws.accounts[", env=on(esc)).code in {2, 3}
+
+
+def test_offline_opens_no_socket(run_cli: RunCli, work: Path, monkeypatch: pytest.MonkeyPatch, esc: EscServer) -> None:
+    dotenv(work, SLACK_BOT_TOKEN=SLACK)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    assert run_cli("secrets", "validate", "--offline", env=on(esc)).code == 0
+    assert run_cli("secrets", "doctor", "--offline", env=on(esc)).code == 0
+    assert run_cli("secrets", "export", "--offline", env=on(esc)).code == 0
+
+
+def test_a_job_of_github_needs_no_stored_token(run_cli: RunCli, esc: EscServer) -> None:
+    """Its identity is exchanged for a token, the environment is opened, and its secrets are checked."""
+    esc.trust("acme", "repo:acme/*:*")
+    env = {**esc.actions_environ, "SOPHIACTL_SECRETS__ESC__ENVIRONMENTS": "acme/sophia/prod"}
+    assert "PULUMI_ACCESS_TOKEN" not in env
+    ran = run_cli("secrets", "validate", "notion", "--format", "github", env=env)
+    assert (ran.code, ran.err) == (0, "")
+    assert [seen.path for seen in esc.requests if seen.path.endswith("/oauth/token")] == ["/api/oauth/token"]
+    assert run_cli("secrets", "get", "NOTION_API_KEY", "--reveal", env=env).out == NOTION
+
+
+def test_a_file_of_esc_goes_to_programs_alone(run_cli: RunCli, esc: EscServer) -> None:
+    esc.put(
+        "acme/sophia/prod",
+        "values:\n  environmentVariables:\n    NOTION_API_KEY: {fn::secret: "
+        + NOTION
+        + "}\n  files:\n    KUBECONFIG: {fn::secret: kind}\n",
+    )
+    ran = run_cli("secrets", "export", "notion", "KUBECONFIG", "--format", "docker", env=on(esc))
+    assert (ran.code, ran.out, "KUBECONFIG" in ran.err) == (0, f"NOTION_API_KEY={NOTION}\n", True)
+    assert run_cli("secrets", "export", "NO_SUCH_NAME", env=on(esc)).code == 3
+    assert run_cli("secrets", "export", "notions", env=on(esc)).code == 2
