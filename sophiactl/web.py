@@ -269,6 +269,8 @@ def is_loopback(host: str) -> bool:
     """Whether a host is this machine: `localhost`, or a loopback address."""
     if host == "localhost":
         return True
+    if ":" not in host and not host[:1].isdigit():  # a name: most hosts are
+        return False
     from ipaddress import ip_address
 
     try:

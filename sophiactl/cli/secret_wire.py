@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sophiactl.cli.context import Context
     from sophiactl.wiring import Wiring
 
-SECTIONS = ("secrets", "memory", "runs", "connectors", "llm")
-"""The others name addresses, where the secrets are sent."""
+SECTIONS = ("secrets", "memory", "runs", "connectors")
+"""The others name addresses, where the secrets are sent; those of models are read for live checks alone."""
 
 
 class SourceChoice(StrEnum):
@@ -43,6 +43,7 @@ def wired(
     options: Mapping[str, Any] | None = None,
     profile: str = "",
     ages: bool = False,
+    live: bool = False,
 ) -> Wiring:
     """The wiring for secrets commands; `options` are settings given as flags, None skipped.
 
@@ -52,7 +53,9 @@ def wired(
 
     flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in (options or {}).items()}
     return Wiring(
-        context.load(flags, SECTIONS, profile=profile or None, any_profile=True).settings,
+        context.load(
+            flags, (*SECTIONS, "llm") if live else SECTIONS, profile=profile or None, any_profile=True
+        ).settings,
         context.paths,
         env=context.environment.env,
         cwd=context.environment.cwd,

@@ -71,7 +71,7 @@ def validate(
     if live and offline:
         raise UsageError("--live and --offline exclude each other", hint="leave one out")
     deliveries = Deliveries.parse(formats or (), output)
-    wiring = wired(context, sources, offline=offline, options={"secrets.live.timeout": live_timeout})
+    wiring = wired(context, sources, offline=offline, options={"secrets.live.timeout": live_timeout}, live=live)
     if mask:
         _mask(context, wiring)
     request = ValidateRequest(tuple(services or ()), live=live, side_effects=side_effects, max_age_days=_days(max_age))
