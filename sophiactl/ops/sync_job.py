@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sophiactl.web import WebSession
     from sophiactl.wiring import Wiring
 
-BATCH = 128
+BATCH = 512
 """Items stored at a time: what a kill may cost to do again."""
 NAMED = 100
 
