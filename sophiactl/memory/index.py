@@ -62,6 +62,7 @@ def write(store: Store, lexicon: Lexicon, records: Sequence[Record], vectors: Ma
 
 def _threads(store: Store, records: Sequence[Record]) -> Iterator[tuple[list[Record], set[str]]]:
     """Each thread touched by `records`: its members in order, old and new, and the ids of the new ones."""
+    written = {record.id for record in records}  # one that moves is no member of its old thread any more
     alone = [record for record in records if record.thread is None]
     for record in alone:
         yield [record], {record.id}
@@ -69,7 +70,7 @@ def _threads(store: Store, records: Sequence[Record]) -> Iterator[tuple[list[Rec
     for thread, group in groupby(threaded, key=lambda record: record.thread or ""):
         fresh = list(group)
         names = {record.id for record in fresh}
-        stored = [p.record for p in store.scroll(Where(all=(Equals("thread", thread),))) if p.record.id not in names]
+        stored = [p.record for p in store.scroll(Where(all=(Equals("thread", thread),))) if p.record.id not in written]
         yield _in_order(stored, fresh), names
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sophiactl.connectors.base import Change, Removed
@@ -103,6 +103,14 @@ SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sco
 
 
 @SLOW
+@example(  # one leaves a thread as another comes into it
+    pages=[
+        [up("e", "One.", thread="t", at=25), Removed("a")],
+        [up("e", "One.", at=27), up("a", "Two words.", thread="t", at=17), up("b", "One.", at=0)],
+    ],
+    kills=[("upsert", 0)],
+    sizes=(5, 1),
+)
 @given(
     pages=PAGES,
     kills=st.lists(st.tuples(st.sampled_from(["upsert", "delete", "after upsert", "stream"]), st.integers(0, 4))),
