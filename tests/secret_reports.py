@@ -23,9 +23,9 @@ from sophiactl.secrets.base import (
 )
 from sophiactl.secrets.reports.problems import Ground
 
-GROUND = Ground("/work/repo")
-ANCHORED = Ground("/work/repo", "configs/secrets.yaml")
-DOTENV = Place("dotenv", ".env", "/work/repo/.env", 14, 3)
+GROUND = Ground("/srv/repo")
+ANCHORED = Ground("/srv/repo", "configs/secrets.yaml")
+DOTENV = Place("dotenv", ".env", "/srv/repo/.env", 14, 3)
 ESC = Place("esc", "esc acme/sophia/prod", "acme/sophia/prod", 7, 24)
 VARIABLE = Place("environment", "environment")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from sophiactl.cli.command import Context, Result, command
-from sophiactl.errors import ConfigError, DiskFull
+from sophiactl.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +109,7 @@ def init(
     """
     from pathlib import Path
 
+    from sophiactl.cli.files import write_whole
     from sophiactl.paths import ensure_dir
     from sophiactl.settings.layers import TABLES
 
@@ -120,7 +121,7 @@ def init(
         raise ConfigError(f"{folder} already has {', '.join(present)}", hint="--force overwrites them")
     ensure_dir(folder)
     for file, text in targets.items():
-        _write(file, text)
+        write_whole(file, text.encode())
     written = [str(file) for file in targets]
     return Result({"written": written}, "\n".join(f"written: {name}" for name in written))
 
@@ -142,20 +143,3 @@ def _commented(section: str, table: str | None) -> str:
 def _comment(line: str) -> str:
     bare = line.lstrip()
     return line if not bare or bare.startswith("#") else f"{line[: -len(bare)]}#{bare}"
-
-
-def _write(file: Path, text: str) -> None:
-    """Put the file in place whole, or not at all."""
-    import errno
-
-    from sophiactl.whole_file import whole_file
-
-    try:
-        with whole_file(file) as stream:
-            stream.write(text.encode())
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(f"no room to write {file}", hint="free some space, then run the command again") from error
-        raise ConfigError(
-            f"{file} cannot be written: {error.strerror}", hint="check the folder's permissions"
-        ) from error

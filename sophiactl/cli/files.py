@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from sophiactl.errors import DiskFull, InputError, NotFound
+from sophiactl.errors import ConfigError, DiskFull, InputError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from sophiactl.cli.context import Context
 
@@ -47,3 +48,21 @@ def write_rows(file: str, rows: Iterable[dict[str, Any]]) -> int:
             raise DiskFull(f"no room to write {file}", hint="free some space, then run the command again") from error
         raise InputError(f"{file} cannot be written: {error.strerror}", hint="choose another --output") from error
     return count
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place whole, or not at all, with the folders above it. Raises `DiskFull`, `ConfigError`."""
+    import errno
+
+    from sophiactl.whole_file import whole_file
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as stream:
+            stream.write(data)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no room to write {path}", hint="free some space, then run the command again") from error
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}", hint="check the folder's permissions"
+        ) from error

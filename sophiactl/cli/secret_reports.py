@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sophiactl.errors import ConfigError, DiskFull, UsageError
+from sophiactl.cli.files import write_whole
+from sophiactl.errors import UsageError
 from sophiactl.secrets.reports import FILES as REPORT_FILES
 from sophiactl.secrets.reports import write_report
 from sophiactl.secrets.reports.problems import Ground
@@ -72,7 +73,8 @@ class Deliveries(msgspec.Struct, frozen=True):
             if one.path is None:
                 context.environment.stdout.write(text)
             else:
-                _into(Path(context.environment.cwd) / one.path, text)
+                path = Path(context.environment.cwd) / one.path
+                write_whole(path, text.encode("utf-8", "replace"))
         if any(one.form == "github" for one in self.all):
             _summary(report, context)
 
@@ -136,18 +138,3 @@ def _summary(report: Report, context: Context) -> None:
                 file.write(REDACTOR.text(summary(report)))
         except OSError as error:
             context.output.warning(f"the step's summary cannot be written: {error.strerror}")
-
-
-def _into(path: Path, text: str) -> None:
-    import errno
-
-    from sophiactl.whole_file import whole_file
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as stream:
-            stream.write(text.encode("utf-8", "replace"))
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(f"no room to write {path}", hint="free some space, then run the command again") from error
-        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="check the folder") from error

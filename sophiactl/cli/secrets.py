@@ -101,18 +101,15 @@ def _mask(context: Context, wiring: Wiring) -> None:
             hint="leave it out here",
         )
     from sophiactl.ops.secrets import held_by_name
+    from sophiactl.secrets.reports.github import escape_data
 
     parts = wiring.secrets
     held = held_by_name(parts.resolver.survey(parts.names))
     public = {known.name for name in held for known in parts.catalogue.known(name) if known.spec.public}
     values = {one.value.reveal() for name, found in held.items() if name not in public for one in found}
     lines = sorted({line.strip("\r") for value in values for line in value.split("\n") if line.strip()})
-    context.environment.stdout.write("".join(f"::add-mask::{_workflow_data(line)}\n" for line in lines))
+    context.environment.stdout.write("".join(f"::add-mask::{escape_data(line)}\n" for line in lines))
     context.environment.stdout.flush()
-
-
-def _workflow_data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D")
 
 
 def _failure(state: SourceState) -> Failure:

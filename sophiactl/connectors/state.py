@@ -21,7 +21,7 @@ _ITEMS = """CREATE TABLE IF NOT EXISTS items (
     PRIMARY KEY (service, id)
 ) WITHOUT ROWID"""
 _SERVICES = """CREATE TABLE IF NOT EXISTS services (
-    service TEXT PRIMARY KEY, cursor TEXT, since TEXT, done INTEGER NOT NULL, synced_at TEXT, reconciled_at TEXT
+    service TEXT PRIMARY KEY, cursor TEXT, done INTEGER NOT NULL, synced_at TEXT, reconciled_at TEXT
 ) WITHOUT ROWID"""
 _STEPS = ((_ITEMS, _SERVICES),)
 _HINT = "move the file away and run `sophiactl connectors sync` again: everything is read anew, nothing twice"
@@ -44,7 +44,6 @@ class ServiceRow(msgspec.Struct, frozen=True):
 
     service: str
     cursor: str | None = None
-    since: str | None = None
     done: bool = False
     synced_at: str | None = None
     reconciled_at: str | None = None
@@ -69,10 +68,10 @@ class SyncState:
 
     def service(self, name: str) -> ServiceRow:
         """The row of a service; an empty one when it was never read."""
-        columns = "service, cursor, since, done, synced_at, reconciled_at"
+        columns = "service, cursor, done, synced_at, reconciled_at"
         with self._file.translated():
             row = self._db.execute(f"SELECT {columns} FROM services WHERE service = ?", (name,)).fetchone()  # noqa: S608
-        return ServiceRow(row[0], row[1], row[2], bool(row[3]), row[4], row[5]) if row else ServiceRow(name)
+        return ServiceRow(row[0], row[1], bool(row[2]), row[3], row[4]) if row else ServiceRow(name)
 
     def items(self, service: str, ids: Sequence[str]) -> dict[str, ItemRow]:
         """Those of the items that were stored."""
@@ -113,9 +112,9 @@ class SyncState:
 
     def put(self, row: ServiceRow) -> None:
         """Write a service's row."""
-        values = (row.service, row.cursor, row.since, int(row.done), row.synced_at, row.reconciled_at)
+        values = (row.service, row.cursor, int(row.done), row.synced_at, row.reconciled_at)
         with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?, ?)", values)
+            db.execute("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?)", values)
 
     def reset(self) -> None:
         """Forget everything: the collection is gone or was made anew."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from sophiactl.errors import (
     Unreachable,
     UpstreamError,
 )
+from sophiactl.web import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,20 +44,11 @@ def checked_url(url: str) -> str:
         raise ConfigError(f"{_SETTING} must not hold a password", hint="keep the key in the secret QDRANT_API_KEY")
     if parts.query or parts.fragment:
         raise ConfigError(f"{_SETTING} must not hold a query", hint="such as https://qdrant.example.com:6333")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(
             f"{_SETTING} {host}: plain http is for this machine only", hint="use https://, or a tunnel to 127.0.0.1"
         )
     return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def guarded(place: str, operation: Callable[[], T], *, secret: str | None = None) -> T:

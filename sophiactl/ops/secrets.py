@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sophiactl.errors import ConfigError, ExitCode
-from sophiactl.secrets.base import Report, ServiceReport, Severity, Verdict
+from sophiactl.secrets.base import REFUSED, Report, ServiceReport, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sophiactl.redaction import Secret
-    from sophiactl.secrets.base import Check, Finding, Held
+    from sophiactl.secrets.base import Check, Held
     from sophiactl.secrets.live.base import Probe
     from sophiactl.secrets.resolver import Survey
     from sophiactl.wiring import Wiring
 
 NEVER_SENT = frozenset({"wrong-slot", "retired", "empty"})
 """Rules of findings whose values are not for the service, or are none."""
-BAD = frozenset({Verdict.INVALID, Verdict.EXPIRED, Verdict.BLOCKED})
 
 
 class ValidateRequest(msgspec.Struct, frozen=True):
@@ -73,7 +72,7 @@ def exit_code(report: Report, *, strict: bool) -> ExitCode:
 def faults(service: ServiceReport) -> int:
     """How many things of a service make `validate` fail: findings above a note, and secrets that are refused."""
     findings = sum(finding.severity is not Severity.NOTE for finding in service.findings)
-    return findings + sum(check.verdict in BAD for check in service.checks)
+    return findings + sum(check.verdict in REFUSED for check in service.checks)
 
 
 def held_by_name(survey: Survey) -> dict[str, tuple[Held, ...]]:
@@ -163,13 +162,3 @@ def _probe(report: ServiceReport, request: ValidateRequest, wiring: Wiring, surv
         side_effects=request.side_effects,
         base_url=parts.address(report.service),
     )
-
-
-def findings_of(report: Report) -> list[Finding]:
-    """All findings, in the order of services."""
-    return [finding for service in report.services for finding in service.findings]
-
-
-def checks_of(report: Report) -> list[Check]:
-    """All live checks, in the order of services."""
-    return [check for service in report.services for check in service.checks]

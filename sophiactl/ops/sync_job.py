@@ -198,7 +198,6 @@ class SyncJob:
             ServiceRow(
                 tally.service,
                 point.cursor,
-                before.since,
                 before.done or point.done,
                 self._wiring.now() if point.done else before.synced_at,
                 before.reconciled_at or (self._wiring.now() if point.done else None),

@@ -129,6 +129,10 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
+REFUSED = frozenset({Verdict.INVALID, Verdict.EXPIRED, Verdict.BLOCKED})
+"""Verdicts that count as findings."""
+
+
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer of one live check: `names` are the secrets that it was about, `note` one line without any value.
 

@@ -155,12 +155,12 @@ def test_environments_of_esc_are_no_files() -> None:
 @pytest.mark.parametrize(
     ("file", "uri", "path"),
     [
-        ("/work/repo/.env", ".env", ".env"),
+        ("/srv/repo/.env", ".env", ".env"),
         (".env.prod", ".env.prod", ".env.prod"),
-        ("/work/repo/a b/ü#%?.env", "a%20b/%C3%BC%23%25%3F.env", "a b/ü#%?.env"),
-        ("/work/repo/x/../.env", ".env", ".env"),
+        ("/srv/repo/a b/ü#%?.env", "a%20b/%C3%BC%23%25%3F.env", "a b/ü#%?.env"),
+        ("/srv/repo/x/../.env", ".env", ".env"),
         ("/run/secrets/KEY", "file:///run/secrets/KEY", "/run/secrets/KEY"),
-        ("/work/repository/.env", "file:///work/repository/.env", "/work/repository/.env"),
+        ("/srv/repository/.env", "file:///srv/repository/.env", "/srv/repository/.env"),
     ],
 )
 def test_paths(file: str, uri: str, path: str) -> None:

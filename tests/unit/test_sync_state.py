@@ -34,7 +34,7 @@ def test_a_service_that_was_never_read_has_an_empty_row(state: SyncState) -> Non
 
 
 def test_everything_is_there_after_the_file_was_closed(path: Path) -> None:
-    row = ServiceRow("slack", '{"v":1}', "2026-01-01T00:00:00Z", True, NOW, NOW)
+    row = ServiceRow("slack", '{"v":1}', True, NOW, NOW)
     with SyncState(path) as state:
         state.put(row)
         state.stored("slack", [ItemRow("a", "d1", 2), ItemRow("b", "d2", 0)], NOW)

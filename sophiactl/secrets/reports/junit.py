@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sophiactl.secrets.base import Severity, Verdict
-from sophiactl.secrets.reports.problems import BAD, LIVE_TITLES, of_service, place_of, plain
+from sophiactl.secrets.base import REFUSED, Severity, Verdict
+from sophiactl.secrets.reports.problems import LIVE_TITLES, of_service, place_of, plain
 
 if TYPE_CHECKING:
     from sophiactl.secrets.base import Check, Place, Report, ServiceReport, SourceState
@@ -101,7 +101,7 @@ def _check(check: Check, service: ServiceReport, ground: Ground) -> _Case:
     case = _Case(f"{', '.join(plain(name) for name in check.names)} live".strip(), seconds=max(0.0, check.seconds))
     case.details = f"{message} ({_where(place_of(check, service), ground)})"
     case.kind, case.message = check.verdict.value, message
-    if check.verdict in BAD:
+    if check.verdict in REFUSED:
         case.outcome = "failure"
     elif check.verdict == Verdict.UNKNOWN:
         case.outcome = "error"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from sophiactl.secrets.base import Place, Severity, Verdict
+from sophiactl.secrets.base import REFUSED, Place, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sophiactl.secrets.base import Check, Finding, Report, ServiceReport, SourceState
 
 Kind = Literal["finding", "live", "unknown", "source"]
-
-BAD = frozenset({Verdict.INVALID, Verdict.EXPIRED, Verdict.BLOCKED})
 
 LIVE_TITLES = {
     Verdict.VALID: "The service takes it",
@@ -135,7 +133,7 @@ def _of_finding(finding: Finding) -> Problem:
 
 
 def _of_check(check: Check, service: ServiceReport) -> Iterator[Problem]:
-    if check.verdict in BAD:
+    if check.verdict in REFUSED:
         kind: Kind = "live"
         severity = Severity.ERROR
     elif check.verdict == Verdict.VALID_LIMITED:
