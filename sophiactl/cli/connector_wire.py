@@ -17,12 +17,10 @@ Services = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", he
 
 def wired(context: Context, collection: str | None = None, lock_timeout: float | None = None) -> Wiring:
     """The wiring for connectors commands."""
+    from sophiactl.cli.flags import settings_given
     from sophiactl.wiring import Wiring
 
-    flags = {
-        "memory.collection": ("--collection", collection),
-        "memory.lock_timeout": ("--lock-timeout", lock_timeout),
-    }
+    flags = settings_given({"memory.collection": collection, "memory.lock_timeout": lock_timeout})
     environment = context.environment
     return Wiring(
         context.load(flags, SECTIONS).settings,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -25,6 +28,11 @@ class Flags(msgspec.Struct, frozen=True):
     ] = None
     help: Annotated[bool, typer.Option("-h", "--help", help="show this help")] = False
     version: Annotated[bool, typer.Option("--version", help="show the version")] = False
+
+
+def settings_given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Settings given as options, as `Context.load` takes them: each is called after the last part of its path."""
+    return {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in options.items()}
 
 
 def guess(argv: list[str]) -> Flags:

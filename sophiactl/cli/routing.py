@@ -23,9 +23,10 @@ def wired(context: Context, options: dict[str, Any] | None = None, *, execute: b
 
     Only to `execute` are keys looked for in places that cost a process or a request.
     """
+    from sophiactl.cli.flags import settings_given
     from sophiactl.wiring import Wiring
 
-    flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in (options or {}).items()}
+    flags = settings_given(options or {})
     settings = context.load(flags, SECTIONS).settings
     return Wiring(
         settings,

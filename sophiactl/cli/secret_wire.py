@@ -49,9 +49,10 @@ def wired(
 
     `profile` is another one than the command line's.
     """
+    from sophiactl.cli.flags import settings_given
     from sophiactl.wiring import Wiring
 
-    flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in (options or {}).items()}
+    flags = settings_given(options or {})
     return Wiring(
         context.load(
             flags, (*SECTIONS, "llm") if live else SECTIONS, profile=profile or None, any_profile=True

@@ -29,10 +29,11 @@ def wiring(
     more: Mapping[str, Any] | None = None,
 ) -> Wiring:
     """The wiring for this run; `more` are other settings given as options: {"agent.passages": value}, None skipped."""
+    from sophiactl.cli.flags import settings_given
     from sophiactl.wiring import Wiring
 
     given = {"memory.collection": collection, "memory.lock_timeout": lock_timeout, **(more or {})}
-    flags = {path: (f"--{path.rpartition('.')[2].replace('_', '-')}", value) for path, value in given.items()}
+    flags = settings_given(given)
     return Wiring(
         context.load(flags, SECTIONS).settings,
         context.paths,

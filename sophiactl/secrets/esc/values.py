@@ -62,11 +62,6 @@ class EscValue(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"EscValue({self.kind})"
 
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it is neither array nor object."""
-        return self.kind not in {"array", "object"}
-
     def at(self, steps: tuple[Step, ...]) -> EscValue:
         """The value at a path below this one. Raises `NotFound`, which names keys, never values."""
         value = self
