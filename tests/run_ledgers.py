@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sophiactl.runs.base import Call, Run, RunFilter, RunLedger, RunsConfig
+from sophiactl.runs.base import Call, Run, RunFilter, RunLedger, RunsConfig, ServiceCall
 from sophiactl.runs.opening import FILE, open_ledger
 from tests.postgres_server import PASSWORD
 
@@ -34,6 +34,7 @@ CALL = Call(
     first_token=0.4,
     finish_reason="stop",
 )
+ASKED = ServiceCall("slack", "ok", "GET", "conversations.history", seconds=0.75, waited=0.5, retries=1)
 FULL = Run(
     id="8f3c0a",
     command="route",
@@ -59,6 +60,7 @@ FULL = Run(
     artifact="prior-1",
     details={"agreement": {"share": 0.5, "answers": ["a", None, 3]}},
     calls=(Call("gemini-2.5-flash", "portkey", error="rate_limited"), CALL),
+    service_calls=(ServiceCall("notion", "timeout", "POST", "/v1/search", seconds=3.0), ASKED),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sophiactl.cli.command import Context, Failure, Result, command
-from sophiactl.cli.connector_wire import Services, wired
+from sophiactl.cli.connector_wire import Services, recorded, wired
 from sophiactl.cli.options import Collection, LockTimeout
 from sophiactl.cli.wire import counted, moment
 from sophiactl.errors import ExitCode
@@ -53,9 +53,14 @@ def sync(
     from sophiactl.ops.sync_job import SyncPlan
 
     plan = SyncPlan(None if since is None else moment(since), limit, dry_run=dry_run, reconcile=reconcile)
-    with context.output.progress("reading") as bar:
-        report = run(tuple(services or ()), plan, wired(context, collection, lock_timeout), _Bar(context, bar))
-    return _result(context, report, strict=strict)
+    wiring = wired(context, collection, lock_timeout)
+
+    def work() -> Result:
+        with context.output.progress("reading") as bar:
+            report = run(tuple(services or ()), plan, wiring, _Bar(context, bar))
+        return _result(context, report, strict=strict)
+
+    return recorded(context, wiring, work)
 
 
 class _Bar:

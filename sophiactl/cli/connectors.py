@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sophiactl.cli.command import Context, Failure, Result, command
-from sophiactl.cli.connector_wire import Services, wired
+from sophiactl.cli.connector_wire import Services, recorded, wired
 from sophiactl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ def check(context: Context, services: Services = None) -> Result:
     """Ask each service who we are there, and what its secrets allow. Exits with the code of the first that fails."""
     from sophiactl.ops.connectors import check as run
 
-    found = run(tuple(services or ()), wired(context), timeout=_share(context))
+    wiring = wired(context)
+    named = tuple(services or ())
+    return recorded(context, wiring, lambda: _checked(run(named, wiring, timeout=_share(context))))
+
+
+def _checked(found: Sequence[Checked]) -> Result:
     bad = [one for one in found if not one.ok]
     errors = tuple(Failure(one.code or "failed", one.message or "", one.hint) for one in bad)
     code = bad[0].exit_code if bad else ExitCode.OK
@@ -116,7 +121,15 @@ def search(
     query = words[-1].strip()
     if not query:
         raise UsageError("the query is empty", hint="sophiactl connectors search --help")
-    found = run(query, _every(named), limit, wired(context), timeout=_share(context))
+    wiring, timeout = wired(context), _share(context)
+
+    def work() -> Result:
+        return _searched(run(query, _every(named), limit, wiring, timeout=timeout), strict=strict)
+
+    return recorded(context, wiring, work)
+
+
+def _searched(found: Searched, *, strict: bool) -> Result:
     gaps = tuple(Failure(one.code, f"{one.service} was not searched: {one.message}", one.hint) for one in found.gaps)
     code = ExitCode.OK
     if gaps:

@@ -1,4 +1,4 @@
-"""`sophiactl runs`: what was asked, which model was chosen, what it cost."""
+"""`sophiactl runs`: what was asked, which model was chosen, which services were called, what it cost."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class TierName(StrEnum):
 
 
 Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, metavar="N", help="at most so many")]
+_FAILED = 10
 _KEEP = "texts are not kept, only their hashes; to keep those of new runs: SOPHIACTL_RUNS__STORE_TEXT=true"
 
 
@@ -36,6 +37,7 @@ _KEEP = "texts are not kept, only their hashes; to keep those of new runs: SOPHI
     examples=(
         ("sophiactl runs list", "the latest twenty"),
         ("sophiactl runs list --since 7d --tier premium", "what went to the dearest models this week"),
+        ("sophiactl runs list --command 'connectors sync' --failed", "syncs that did not get through"),
         ("sophiactl runs list --failed --json | jq '.data.runs[].error'", "for scripts"),
     ),
 )
@@ -55,7 +57,8 @@ def list_runs(
 ) -> Result:
     """List runs, newest first, with their tier, model, cost and time.
 
-    A cost that is not known is shown as ?, and as null with --json: it is never taken for 0.
+    A cost that is not known is shown as ?, and as null with --json: it is never taken for 0. Calls to business services
+    are counted, and with --json summed by service and outcome; `runs show` has each of them.
     """
     from sophiactl.ops.runs import as_data, listing
 
@@ -78,13 +81,17 @@ def list_runs(
 @command(
     examples=(
         ("sophiactl runs show 8f3c", "by the beginning of its id"),
-        ("sophiactl runs show 8f3c --json | jq .data.calls", "the calls as data"),
+        ("sophiactl runs show 8f3c --json | jq .data.calls", "the calls to models as data"),
+        ("sophiactl runs show 8f3c --json | jq .data.service_calls", "those to business services"),
     ),
 )
 def show(
     context: Context, name: Annotated[str, typer.Argument(metavar="ID", help="the run's id, or its beginning")]
 ) -> Result:
-    """Show one run: the decision, every call to a model, and what they cost."""
+    """Show one run: the decision, every call to a model, what they cost, and what each business service was asked.
+
+    The seconds of a service are the sum over its calls, many of which are made side by side; waits are part of them.
+    """
     from sophiactl.ops.runs import as_data
     from sophiactl.ops.runs import show as run_show
 
@@ -143,7 +150,10 @@ def forget(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="delete them; without it they are only counted")] = False,
 ) -> Result:
-    """Delete old runs from the ledger. There is no way back; without --yes nothing is deleted."""
+    """Delete old runs from the ledger. There is no way back; without --yes nothing is deleted.
+
+    The totals of `runs metrics` keep what they counted.
+    """
     from sophiactl.cli.wire import moment
     from sophiactl.ops.runs import forget as run_forget
 
@@ -164,19 +174,39 @@ def _said(done: Forgotten) -> str:
 
 
 def _table(output: Output, runs: Sequence[Run]) -> None:
+    headers = ["run", "time (UTC)", "command", "tier", "model", "cost", "verdict", "error"]
     rows = [
-        (run.id, _time(run.at), run.command, run.tier, _model(run), money(run.cost), run.feedback, run.error)
-        for run in runs
+        [run.id, _time(run.at), run.command, run.tier, _model(run), _cost(run), run.feedback, run.error] for run in runs
     ]
+    if any(run.service_calls for run in runs):
+        headers.append("service calls")
+        rows = [[*row, _counted(run)] for row, run in zip(rows, runs, strict=True)]
     if rows:
-        output.table(rows, ("run", "time (UTC)", "command", "tier", "model", "cost", "verdict", "error"), right={5})
+        output.table(rows, headers, right={5})
     else:
         output.note("no runs found")
 
 
+def _counted(run: Run) -> str:
+    """How often services were called: `53 to 6 services, 2 failed`."""
+    from sophiactl.runs.service_calls import by_service
+
+    services = by_service(run.service_calls)
+    if not services:
+        return ""
+    calls, failed = (sum(getattr(one, field) for one in services) for field in ("calls", "failed"))
+    whom = services[0].service if len(services) == 1 else f"{len(services)} services"
+    return f"{calls:,} to {whom}" + (f", {failed:,} failed" if failed else "")
+
+
+def _cost(run: Run) -> str:
+    """The cost; nothing where only services were called, which cost nothing that we know of."""
+    return "" if run.cost is None and run.service_calls and not run.calls and run.tier is None else money(run.cost)
+
+
 def _print(output: Output, run: Run) -> None:
-    money_of = {"cost": money(run.cost), "premium_cost": money(run.premium_cost)}
-    hidden = {"calls", "prompt", "answer", "dropped", "candidates"}
+    money_of = {"cost": _cost(run), "premium_cost": money(run.premium_cost) if _cost(run) else ""}
+    hidden = {"calls", "service_calls", "prompt", "answer", "dropped", "candidates"}
     facts = {name: getattr(run, name) for name in run.__struct_fields__ if name not in hidden} | money_of
     facts["candidates"] = ", ".join(run.candidates)
     rows = [(name, value) for name, value in facts.items() if value not in (None, "", {}, False)]
@@ -186,11 +216,38 @@ def _print(output: Output, run: Run) -> None:
         output.line()
         headers = ("", "model", "why", "tokens in", "out", "cost", "seconds", "outcome")
         output.table([_call(number, call) for number, call in enumerate(run.calls, 1)], headers, right={0, 3, 4, 5, 6})
+    if run.service_calls:
+        output.line()
+        _print_services(output, run)
     for title, text in (("prompt", run.prompt), ("answer", run.answer)):
         if text is not None:
             output.line()
             output.line(f"{title}:")
             output.line(text)
+
+
+def _print_services(output: Output, run: Run) -> None:
+    from sophiactl.runs.service_calls import by_service, failures
+
+    rows = [
+        (
+            one.service,
+            *(f"{count:,}" for count in (one.calls, one.failed, one.retries)),
+            f"{one.waited:.2f}",
+            f"{one.seconds:.2f}",
+            ", ".join(f"{count:,} {code}" for code, count in one.errors.items()),
+        )
+        for one in by_service(run.service_calls)
+    ]
+    headers = ("service", "calls", "failed", "retries", "waited", "seconds", "errors")
+    output.table(rows, headers, right={1, 2, 3, 4, 5})
+    failed = failures(run.service_calls)
+    if failed:
+        output.line()
+        shown = [(call.service, f"{call.method} {call.path}", call.outcome, f"{count:,}") for call, count in failed]
+        output.table(shown[:_FAILED], ("service", "failed call", "error", "times"), right={3})
+        if len(shown) > _FAILED:
+            output.note(f"and {len(shown) - _FAILED:,} more: --json")
 
 
 def _call(number: int, call: Call) -> tuple[object, ...]:

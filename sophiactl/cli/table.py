@@ -55,6 +55,7 @@ TABLE: tuple[Row, ...] = (
             Row("list", "List runs, newest first", f"{_CLI}.runs:list_runs"),
             Row("show", "Show one run with its calls", f"{_CLI}.runs:show"),
             Row("search", "Search the words of runs, where they are kept", f"{_CLI}.runs:search"),
+            Row("metrics", "Print the ledger's totals for Prometheus", f"{_CLI}.run_metrics:metrics"),
             Row("forget", "Delete old runs", f"{_CLI}.runs:forget"),
         ),
     ),

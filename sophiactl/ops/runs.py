@@ -69,4 +69,8 @@ def feedback(run_id: str, verdict: str, ledger: RunLedger) -> Run:
 def as_data(run: Run) -> dict[str, Any]:
     """Every field of a run for `--json`: what is unknown stands there as null, and is never left out."""
     fields = msgspec.structs.asdict(run)
-    return {**fields, "calls": [msgspec.structs.asdict(call) for call in run.calls]}
+    return {
+        **fields,
+        "calls": [msgspec.structs.asdict(call) for call in run.calls],
+        "service_calls": [msgspec.structs.asdict(call) for call in run.service_calls],
+    }

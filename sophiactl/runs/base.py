@@ -44,11 +44,30 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
+class ServiceCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call to a business service. `path` is without host and query; nothing here is a secret.
+
+    `outcome` is `ok`, the code of an error, `cancelled` or `failed`. `seconds` holds all tries and waits, `waited` the
+    waits alone. A row that stands for several `calls` has their sums, and no method and path.
+    """
+
+    service: str
+    outcome: str
+    method: str = ""
+    path: str = ""
+    calls: int = 1
+    seconds: float = 0.0
+    waited: float = 0.0
+    retries: int = 0
+
+
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One route or answer. `premium_cost` is what the same tokens would have cost on the premium model, None: unknown.
+    """One route or answer, or one command that asked business services.
 
     `prompt_hash` is the sha256 of the prompt; `prompt` and `answer` are None unless the settings keep texts.
-    `candidates` and `dropped` are those of the decision; `feedback` is `good`, `bad` or None.
+    `premium_cost` is what the same tokens would have cost on the premium model, None: unknown. `candidates` and
+    `dropped` are those of the decision; `feedback` is `good`, `bad` or None. `service_calls` are in the order in which
+    they ended.
     """
 
     id: str
@@ -75,6 +94,15 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     artifact: str | None = None
     details: dict[str, Any] = {}
     calls: tuple[Call, ...] = ()
+    service_calls: tuple[ServiceCall, ...] = ()
+
+
+class Total(msgspec.Struct, frozen=True):
+    """What many runs add up to, for one combination of `labels`; `name` is one of `totals.SUMS`."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
 
 
 class RunFilter(msgspec.Struct, frozen=True):
@@ -93,10 +121,17 @@ class RunFilter(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class RunLedger(Protocol):
-    """Keeps runs; safe with many processes writing at once. Raises `StoreError`, `DiskFull`, `Unreachable`."""
+    """Keeps runs; safe with many processes writing at once. Raises `StoreError`, `DiskFull`, `Unreachable`.
+
+    A sync makes thousands of service calls: `get` gives each of them, and what gives many runs gives them summed by
+    service and outcome, in that order.
+    """
 
     def record(self, run: Run) -> None:
-        """Write a run with its calls in one transaction; a run of the same id is replaced as a whole."""
+        """Write a run with its calls in one transaction; a run of the same id is replaced as a whole.
+
+        Of more than 10,000 service calls the rest is summed by service and outcome.
+        """
 
     def get(self, run_id: str) -> Run | None:
         """One run; a unique prefix of its id is enough (`UsageError` when several begin with it)."""
@@ -121,6 +156,9 @@ class RunLedger(Protocol):
 
     def spent(self, since: str, *, session: str | None = None) -> float:
         """Known cost in US dollars since then."""
+
+    def totals(self) -> list[Total]:
+        """What all runs ever recorded add up to, by name and labels; those that were forgotten stay in it."""
 
     def close(self) -> None:
         """Release; safe to call twice."""

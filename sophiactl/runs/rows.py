@@ -11,8 +11,9 @@ import msgspec
 
 from sophiactl.errors import StoreError, UsageError
 from sophiactl.redaction import REDACTOR
-from sophiactl.runs.base import Call, Run
-from sophiactl.runs.schema import CALL_COLUMNS, RUN_COLUMNS
+from sophiactl.runs.base import Call, Run, ServiceCall
+from sophiactl.runs.schema import CALL_COLUMNS, RUN_COLUMNS, SERVICE_COLUMNS
+from sophiactl.runs.service_calls import kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,16 @@ def call_rows(run: Run) -> list[tuple[object, ...]]:
     ]
 
 
-def run_of(row: Sequence[Any], calls: tuple[Call, ...]) -> Run:
+def service_call_rows(run: Run) -> list[tuple[object, ...]]:
+    """The values of `run_id`, `number` and SERVICE_COLUMNS, of no more calls than are kept."""
+    name = stored_text(run.id)
+    return [
+        (name, number, *(_counted(column, getattr(call, column)) for column in SERVICE_COLUMNS))
+        for number, call in enumerate(kept(run.service_calls))
+    ]
+
+
+def run_of(row: Sequence[Any], calls: tuple[Call, ...], service_calls: tuple[ServiceCall, ...]) -> Run:
     """The run of a row."""
     values = dict(zip(RUN_COLUMNS, row, strict=True))
     values["at"] = shown_time(values["at"])
@@ -45,13 +55,19 @@ def run_of(row: Sequence[Any], calls: tuple[Call, ...]) -> Run:
     values["dropped"] = msgspec.json.decode(values["dropped"], type=tuple[dict[str, str], ...])
     values["details"] = msgspec.json.decode(values["details"])
     values["escalated"] = bool(values["escalated"])
-    return Run(**values, calls=calls)
+    return Run(**values, calls=calls, service_calls=service_calls)
 
 
 def call_of(row: Sequence[Any]) -> Call:
     """The call of a row."""
     values = dict(zip(CALL_COLUMNS, row, strict=True))
     return Call(**{**values, "at": shown_time(values["at"])})
+
+
+def service_call_of(row: Sequence[Any]) -> ServiceCall:
+    """The service call of a row; sums come as numbers with a point."""
+    values = dict(zip(SERVICE_COLUMNS, row, strict=True))
+    return ServiceCall(**{**values, "calls": int(values["calls"]), "retries": int(values["retries"])})
 
 
 def stored_time(text: str) -> str:
@@ -85,6 +101,12 @@ def _stored(column: str, value: object) -> object:
             raise StoreError(f"{column} {value} is beyond 64 bits", hint="the run was not recorded")
         return int(value)
     return None if value is None else _json(REDACTOR.data(value))
+
+
+def _counted(column: str, value: object) -> object:
+    """As `_stored`, but never empty: a call counts, whatever a clock said of it."""
+    stored = _stored(column, value)
+    return 0.0 if stored is None else stored
 
 
 def _json(value: object) -> str:

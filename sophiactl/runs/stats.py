@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 PREMIUM_ASSUMPTION = "the same tokens, all on the premium model, at its list price"
 _TIERS = ("simple", "balanced", "premium")
+_OTHERS = frozenset({"connectors", "embed", "memory", "prune"})
+"""First words of commands that have runs and ask no model for an answer."""
 
 
 class RouteStats(msgspec.Struct, frozen=True):
-    """Figures of many runs. Money is in US dollars, `latency` in seconds, `decision` in milliseconds.
+    """Figures of the runs that were routed. Money is in US dollars, `latency` in seconds, `decision` in milliseconds.
 
     `executed` runs called a model; the other `requests` only decided. `cost` is the sum of what is known, and the cost
     of `cost_unknown` executed runs is not in it. Saving is about the `compared` runs alone, of which both the cost and
@@ -59,7 +61,8 @@ def route_stats(runs: Iterable[Run]) -> RouteStats:
     """The figures of these runs, in bounded memory but for a few numbers a run; their order does not matter."""
     tally = _Tally()
     for run in runs:
-        tally.add(run)
+        if run.command.partition(" ")[0] not in _OTHERS:
+            tally.add(run)
     return tally.result()
 
 

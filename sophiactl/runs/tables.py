@@ -7,13 +7,22 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sophiactl.errors import NotFound, UsageError
-from sophiactl.runs import schema
-from sophiactl.runs.rows import call_of, call_rows, run_of, run_row, stored_text, stored_time
+from sophiactl.runs import schema, totals
+from sophiactl.runs.rows import (
+    call_of,
+    call_rows,
+    run_of,
+    run_row,
+    service_call_of,
+    service_call_rows,
+    stored_text,
+    stored_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sophiactl.runs.base import Call, Run, RunFilter
+    from sophiactl.runs.base import Run, RunFilter, Total
 
 T = TypeVar("T")
 VERDICTS = ("good", "bad")
@@ -46,13 +55,16 @@ class TableLedger(ABC):
 
     def record(self, run: Run) -> None:
         """Write a run with its calls, in place of what its id had before."""
-        row, calls = run_row(run), call_rows(run)
+        row, calls, service_calls = run_row(run), call_rows(run), service_call_rows(run)
 
         def write(session: Session) -> None:
             session.run(schema.PUT_RUN, row)
             session.run(schema.DROP_CALLS, (row[0],))
+            session.run(schema.DROP_SERVICE_CALLS, (row[0],))
             if calls:
                 session.many(schema.PUT_CALL, calls)
+            if service_calls:
+                session.many(schema.PUT_SERVICE_CALL, service_calls)
 
         self._transact(write, write=True)
 
@@ -104,9 +116,9 @@ class TableLedger(ABC):
 
     def forget(self, before: str) -> int:
         """Delete what is older, in short transactions; how many runs that were."""
-        values, total = (stored_time(before), _BATCH), 0
+        time, total = stored_time(before), 0
         while True:
-            count = self._transact(lambda session: session.run(schema.DROP_OLD, values), write=True)
+            count = self._transact(lambda session: totals.forget(session, time, _BATCH), write=True)
             total += count
             if count < _BATCH:
                 return total
@@ -118,6 +130,10 @@ class TableLedger(ABC):
             statement, values = f"{statement} AND session = ?", [*values, stored_text(session)]
         rows = self._transact(lambda opened: opened.rows(statement, values), write=False)
         return float(rows[0][0] or 0.0)
+
+    def totals(self) -> list[Total]:
+        """What all runs add up to, those that were forgotten among them."""
+        return self._transact(totals.totals, write=False)
 
     def _matching(self, wanted: RunFilter, *, newest: bool, page: int) -> Iterator[Run]:
         """Runs in order of time, read a page at a time from where the last one ended."""
@@ -151,18 +167,28 @@ def _found(session: Session, run_id: str) -> Run | None:
     if len(rows) > 1:
         some = ", ".join(row[0] for row in rows[:_SUGGESTIONS])
         raise UsageError(f"more than one run begins with {run_id!r}: {some} …", hint="give more of the id")
-    return next(iter(_whole(session, rows)), None)
+    return next(iter(_whole(session, rows, each=True)), None)
 
 
-def _whole(session: Session, rows: Sequence[Sequence[Any]]) -> list[Run]:
-    """The runs of the rows, with their calls."""
-    calls: dict[str, tuple[Call, ...]] = {}
+def _whole(session: Session, rows: Sequence[Sequence[Any]], *, each: bool = False) -> list[Run]:
+    """The runs of the rows with their calls, and with `each` service call, or their sums."""
     names = [row[0] for row in rows]
+    services = schema.service_calls_of if each else schema.summed_service_calls_of
+    calls = _of_runs(session, names, schema.calls_of, call_of)
+    service_calls = _of_runs(session, names, services, service_call_of)
+    return [run_of(row, calls.get(row[0], ()), service_calls.get(row[0], ())) for row in rows]
+
+
+def _of_runs(
+    session: Session, names: Sequence[str], statement: Callable[[int], str], made: Callable[[Sequence[Any]], T]
+) -> dict[str, tuple[T, ...]]:
+    """What belongs to these runs, by the run; the rows of `statement` begin with the run's id and are in its order."""
+    found: dict[str, tuple[T, ...]] = {}
     for start in range(0, len(names), _BATCH):
         some = names[start : start + _BATCH]
-        found = session.rows(schema.calls_of(len(some)), some)
-        calls |= {name: tuple(call_of(row[1:]) for row in group) for name, group in groupby(found, lambda row: row[0])}
-    return [run_of(row, calls.get(row[0], ())) for row in rows]
+        rows = session.rows(statement(len(some)), some)
+        found |= {name: tuple(made(row[1:]) for row in group) for name, group in groupby(rows, lambda row: row[0])}
+    return found
 
 
 def _where(wanted: RunFilter) -> tuple[str, list[object]]:

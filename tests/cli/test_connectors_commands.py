@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sophiactl.cli.process import TimesUp
+from sophiactl.errors import DiskFull
+from sophiactl.ops import connectors, service_calls
 from sophiactl.testing.vendors.gong import GongVendor
 from sophiactl.testing.vendors.hubspot import HubSpotVendor
 from sophiactl.testing.vendors.notion import NotionVendor
@@ -202,3 +207,128 @@ class TestSync:
             ran = run_cli("connectors", "sync", "--lock-timeout", "0", env=environment(vendors["slack"]))
         assert ran.code == 75
         assert "sophiactl connectors sync" in ran.err
+
+
+class TestLedger:
+    """What was asked is in the ledger of runs, however the command ends; and the ledger is nobody's problem."""
+
+    def runs(self, run_cli: RunCli, command: str | None = None) -> list[dict[str, Any]]:
+        listed = run_cli("runs", "list", "--json").json["data"]["runs"]
+        names = [one["id"] for one in listed if command in {None, one["command"]}]
+        return [run_cli("runs", "show", name, "--json").json["data"] for name in names]
+
+    @pytest.mark.usefixtures("memory")
+    def test_each_command_is_a_run_with_every_call(
+        self, run_cli: RunCli, vendors: dict[str, Any], tmp_path: Path
+    ) -> None:
+        env = environment(*vendors.values())
+        run_cli("runs", "forget", "--before", "2100-01-01", "--yes")
+        for words in (("check",), ("search", "Acme"), ("sync",)):
+            for vendor in vendors.values():
+                vendor.requests.clear()
+            assert run_cli("connectors", *words, env=env).code == 0
+            [run] = self.runs(run_cli, f"connectors {words[0]}")
+            assert (run["error"], run["calls"]) == (None, [])
+            made = Counter(call["service"] for call in run["service_calls"] for _ in range(1 + call["retries"]))
+            assert made == {name: len(vendor.requests) for name, vendor in vendors.items()}
+            assert all(call["seconds"] >= call["waited"] >= 0 for call in run["service_calls"])
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "home" / "state").glob("runs.db*"))
+        assert b"conversations.history" in kept
+        for secret in (value for vendor in vendors.values() for value in vendor.secrets.values()):
+            assert secret.encode() not in kept
+        for query in (b"Acme", b"limit=", b"cursor="):
+            assert query not in kept
+
+    def test_a_failure_is_the_run_s_error(self, run_cli: RunCli, vendors: dict[str, Any]) -> None:
+        env = environment(vendors["slack"], vendors["notion"])
+        vendors["slack"].refusal = "token_revoked"
+        assert run_cli("connectors", "check", env=env).code == 4
+        assert run_cli("connectors", "search", "Acme", env=env).code == 0
+        [check], [search] = (self.runs(run_cli, f"connectors {name}") for name in ("check", "search"))
+        assert (check["error"], search["error"]) == ("key_refused", None)
+        assert "key_refused" in {call["outcome"] for call in search["service_calls"] if call["service"] == "slack"}
+        assert run_cli("connectors", "search", "slack", "Acme", env=env).code == 1
+        errors = [run["error"] for run in self.runs(run_cli, "connectors search")]
+        assert sorted(errors, key=str) == [None, "key_refused"]
+
+    @pytest.mark.parametrize(
+        ("raised", "code", "error"),
+        [
+            (KeyboardInterrupt(), 130, "interrupted"),
+            (DiskFull("no room"), 1, "disk_full"),
+            (ValueError("x"), 1, "unexpected"),
+        ],
+        ids=str,
+    )
+    def test_a_command_that_is_cut_short_leaves_its_calls(
+        self,
+        run_cli: RunCli,
+        vendors: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+        raised: BaseException,
+        code: int,
+        error: str,
+    ) -> None:
+        real = connectors.check
+
+        def check(*words: Any, **options: Any) -> Any:
+            real(*words, **options)
+            raise raised
+
+        monkeypatch.setattr(connectors, "check", check)
+        ran = run_cli("connectors", "check", env=environment(vendors["slack"]))
+        assert ran.code == code
+        [run] = self.runs(run_cli)
+        assert run["error"] == error
+        assert run["service_calls"]
+
+    @pytest.mark.parametrize(
+        "words", [("list",), ("check", "slak"), ("search", "slak", "Acme"), ("check", "asana"), ("sync", "slak")]
+    )
+    def test_where_nobody_was_asked_no_ledger_is_made(
+        self, run_cli: RunCli, vendors: dict[str, Any], tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        run_cli("connectors", *words, env=environment(vendors["slack"]))
+        assert not (tmp_path / "home" / "state" / "runs.db").exists()
+
+    @pytest.mark.parametrize("where", ["damaged", "unreachable"])
+    def test_a_ledger_that_cannot_be_written_takes_nothing_away(
+        self, run_cli: RunCli, vendors: dict[str, Any], tmp_path: Path, where: str
+    ) -> None:
+        env = environment(vendors["slack"])
+        expected = run_cli("connectors", "search", "Acme", env=env)
+        if where == "damaged":
+            for file in (tmp_path / "home" / "state").glob("runs.db*"):
+                file.write_bytes(b"no database" * 1000)
+        else:
+            env["SOPHIACTL_RUNS__URL"] = "postgresql://me@127.0.0.1:9/x"
+        ran = run_cli("connectors", "search", "Acme", "-q", env=env)
+        assert (ran.code, without_times(ran.out)) == (0, without_times(expected.out))
+        assert ran.err.startswith("warning: this run is not in the ledger: ")
+        assert "\nhint: " in ran.err
+        vendors["slack"].refusal = "token_revoked"
+        failed = run_cli("connectors", "check", env=env)
+        assert failed.code == 4
+        assert "warning: this run is not in the ledger" in failed.err
+        assert "error: slack" in failed.err
+
+    def test_nor_does_a_time_limit_that_ends_while_it_is_written(
+        self, run_cli: RunCli, vendors: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def late(*_: object) -> None:
+            raise TimesUp(4)
+
+        monkeypatch.setattr(service_calls, "record", late)
+        ran = run_cli("connectors", "search", "Acme", env=environment(vendors["slack"]))
+        assert ran.code == 0
+        assert ran.out
+        assert "not in the ledger: there was no time left" in ran.err
+
+    def test_the_run_is_named_to_those_who_want_to_know(self, run_cli: RunCli, vendors: dict[str, Any]) -> None:
+        ran = run_cli("connectors", "check", "-v", env=environment(vendors["slack"]))
+        [run] = self.runs(run_cli)
+        assert f"run {run['id']}" in ran.err
+
+
+def without_times(text: str) -> str:
+    return re.sub(r"\d+\.\d s", "", text)

@@ -48,6 +48,7 @@ SAMPLES: dict[str, list[str]] = {
     "runs list": [],
     "runs show": ["8f3c"],
     "runs search": ["renewal"],
+    "runs metrics": [],
     "runs forget": ["--older-than", "90d"],
     "memory list": [],
     "memory show": ["m1"],

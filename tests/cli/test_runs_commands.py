@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sophiactl.errors import ExitCode
-from sophiactl.runs.base import Call, Run, RunFilter, RunsConfig
+from sophiactl.runs.base import Call, Run, RunFilter, RunsConfig, ServiceCall
 from sophiactl.runs.opening import FILE, open_ledger
 
 if TYPE_CHECKING:
@@ -183,8 +185,136 @@ class TestForget:
         ledger.close()
 
 
+@pytest.fixture
+def asked(state: Path) -> Path:
+    """The same ledger, after a sync that went well and a check of which a service failed."""
+    page = ServiceCall("slack", "ok", "GET", "conversations.history", seconds=0.5, waited=0.25, retries=1)
+    calls = (
+        page,
+        ServiceCall("notion", "timeout", "POST", "/v1/search", seconds=3.0),
+        page,
+        ServiceCall("notion", "timeout", "POST", "/v1/search", seconds=3.5),
+        *(ServiceCall("gong", "not_found", "GET", f"/v2/calls/{number}\x1b[2J") for number in range(11)),
+    )
+    ledger = open_ledger(RunsConfig(), state, {})
+    ledger.record(Run("c0ffee", "connectors sync", ago(0.5), service_calls=(page,)))
+    ledger.record(Run("c0ffff", "connectors check", ago(0.4), error="timeout", service_calls=calls))
+    ledger.close()
+    return state
+
+
+@pytest.mark.usefixtures("asked")
+class TestServiceCalls:
+    def test_a_list_counts_them_and_speaks_of_no_cost(self, run_cli: RunCli) -> None:
+        header, check, sync, *others = run_cli("runs", "list").out.splitlines()
+        assert header.endswith("service calls")
+        assert check.split()[3:] == ["connectors", "check", "timeout", "15", "to", "3", "services,", "13", "failed"]
+        assert sync.split()[3:] == ["connectors", "sync", "1", "to", "slack"]
+        assert len(others) == 3
+        assert "?" in others[1], "what a model cost is still unknown there"
+        data = run_cli("runs", "list", "--command", "connectors check", "--json").json["data"]["runs"]
+        assert [(one["service"], one["outcome"], one["calls"]) for one in data[0]["service_calls"]] == [
+            ("gong", "not_found", 11),
+            ("notion", "timeout", 2),
+            ("slack", "ok", 2),
+        ]
+
+    def test_one_run_sums_them_up_for_each_service_and_names_what_failed(self, run_cli: RunCli) -> None:
+        ran = run_cli("runs", "show", "c0ffff", "--no-color", terminal=True)
+        facts, services, failed = ran.out.split("\n\n")
+        assert [line.split()[0] for line in facts.splitlines()] == ["id", "command", "at", "error"]
+        header, gong, notion, slack = services.splitlines()
+        assert header.split() == ["service", "calls", "failed", "retries", "waited", "seconds", "errors"]
+        assert gong.split() == ["gong", "11", "11", "0", "0.00", "0.00", "11", "not_found"]
+        assert notion.split() == ["notion", "2", "2", "0", "0.00", "6.50", "2", "timeout"]
+        assert slack.split() == ["slack", "2", "0", "2", "0.50", "1.00"]
+        _, first, *rest = failed.splitlines()
+        assert first.split() == ["notion", "POST", "/v1/search", "timeout", "2"]
+        assert len(rest) == 9
+        assert "and 2 more" in ran.err
+        assert "\x1b" not in ran.out
+
+    def test_the_data_have_each_of_them(self, run_cli: RunCli) -> None:
+        data = run_cli("runs", "show", "c0ffff", "--json").json["data"]
+        assert set(data) == set(Run.__struct_fields__)
+        assert len(data["service_calls"]) == 15
+        assert set(data["service_calls"][0]) == set(ServiceCall.__struct_fields__)
+        assert run_cli("runs", "show", "8f3c02", "--json").json["data"]["service_calls"] == []
+
+    def test_they_are_no_requests(self, run_cli: RunCli) -> None:
+        assert run_cli("route", "stats", "--json").json["data"]["requests"] == 3
+        assert [one["id"] for one in run_cli("runs", "list", "--failed", "--json").json["data"]["runs"]] == [
+            "c0ffff",
+            "77aa00",
+        ]
+
+
+class TestMetrics:
+    @pytest.mark.usefixtures("asked")
+    def test_they_are_printed_as_a_collector_reads_them(self, run_cli: RunCli) -> None:
+        ran = run_cli("runs", "metrics")
+        assert (ran.code, ran.err) == (0, "")
+        lines = ran.out.splitlines()
+        for line in (
+            "# TYPE sophia_requests_total counter",
+            'sophia_requests_total{command="connectors check",status="timeout"} 1',
+            'sophia_routing_decisions_total{model="claude-sonnet-4",tier="balanced"} 1',
+            'sophia_cost_total{model="claude-sonnet-4"} 0.0214',
+            'sophia_business_service_calls_total{outcome="not_found",service="gong"} 11',
+            'sophia_business_service_retries_total{service="slack"} 3',
+        ):
+            assert line in lines
+        assert ran.out.endswith("\n")
+        assert not ran.out.endswith("\n\n")
+
+    @pytest.mark.usefixtures("asked")
+    def test_as_data(self, run_cli: RunCli) -> None:
+        data = run_cli("runs", "metrics", "--json").json["data"]
+        assert data["file"] is None
+        [cost] = [one for one in data["samples"] if one["name"] == "sophia_cost_total"]
+        assert (cost["labels"], cost["value"], cost["kind"]) == ({"model": "claude-sonnet-4"}, 0.0214, "counter")
+
+    @pytest.mark.usefixtures("asked")
+    def test_a_file_for_a_collector_is_readable_for_it_whatever_the_mask(self, run_cli: RunCli, tmp_path: Path) -> None:
+        file = tmp_path / "collected" / "sophia.prom"
+        file.parent.mkdir()
+        before = os.umask(0o077)
+        try:
+            ran = run_cli("runs", "metrics", "--output", str(file))
+        finally:
+            os.umask(before)
+        assert ran.code == 0
+        assert ran.out.endswith(f" samples in {file}\n")
+        assert file.read_text("utf-8") == run_cli("runs", "metrics").out
+        assert stat.S_IMODE(file.stat().st_mode) == 0o644
+        assert list(file.parent.iterdir()) == [file]
+        quiet = run_cli("runs", "metrics", "-q", "-o", str(file))
+        assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+    @pytest.mark.usefixtures("asked")
+    def test_a_file_that_cannot_be_written_is_said(self, run_cli: RunCli, tmp_path: Path) -> None:
+        for file in (tmp_path / "nowhere" / "sophia.prom", tmp_path):
+            ran = run_cli("runs", "metrics", "--output", str(file))
+            assert (ran.code, ran.out) == (ExitCode.FAILED, "")
+            assert f"{file} cannot be written" in ran.err
+            assert "hint:  choose another --output" in ran.err
+
+    @pytest.mark.usefixtures("asked")
+    def test_forgetting_makes_no_counter_fall(self, run_cli: RunCli) -> None:
+        before = run_cli("runs", "metrics").out
+        assert run_cli("runs", "forget", "--before", "2100-01-01", "--yes").code == 0
+        assert run_cli("runs", "metrics").out == before
+
+    def test_an_empty_ledger(self, run_cli: RunCli, tmp_path: Path) -> None:
+        ran = run_cli("runs", "metrics")
+        assert (ran.code, ran.out, ran.err) == (0, "", "no runs found\n")
+        file = tmp_path / "sophia.prom"
+        assert run_cli("runs", "metrics", "--output", str(file)).out == f"0 samples in {file}\n"
+        assert file.read_bytes() == b""
+
+
 @pytest.mark.parametrize(
-    "words", [["list"], ["show", "8f"], ["search", "x"], ["forget", "--older-than", "1d", "--yes"]]
+    "words", [["list"], ["show", "8f"], ["search", "x"], ["forget", "--older-than", "1d", "--yes"], ["metrics"]]
 )
 def test_a_damaged_ledger_is_said_without_a_traceback(run_cli: RunCli, state: Path, words: list[str]) -> None:
     (state / FILE).write_bytes(b"no database" * 1000)

@@ -11,7 +11,7 @@ import pytest
 from sophiactl.errors import NotFound, StoreError, UsageError
 from sophiactl.runs import schema
 from sophiactl.runs.base import Call, Run, RunFilter, RunLedger
-from tests.run_ledgers import CALL, EVERYTHING, FULL, ids, run
+from tests.run_ledgers import ASKED, CALL, EVERYTHING, FULL, ids, run
 
 if TYPE_CHECKING:
     from tests.run_ledgers import Place
@@ -24,8 +24,14 @@ def test_it_is_a_ledger(ledger: RunLedger) -> None:
 
 
 def test_every_field_has_a_column() -> None:
-    tables = " ".join(schema.MIGRATIONS[0])
-    assert all(f" {name} " in tables for name in (*schema.RUN_COLUMNS, *schema.CALL_COLUMNS))
+    runs, calls, service_calls = (
+        next(statement for step in schema.MIGRATIONS for statement in step if f"CREATE TABLE {name} (" in statement)
+        for name in ("runs", "calls", "service_calls")
+    )
+    assert all(f" {name} " in runs for name in schema.RUN_COLUMNS)
+    assert all(f" {name} " in calls for name in schema.CALL_COLUMNS)
+    assert all(f" {name} " in service_calls for name in schema.SERVICE_COLUMNS)
+    assert {*schema.RUN_COLUMNS, "calls", "service_calls"} == set(Run.__struct_fields__)
 
 
 @pytest.mark.parametrize("written", [FULL, run("bare")], ids=["full", "bare"])
@@ -37,7 +43,7 @@ def test_a_run_comes_back_as_it_was(place: Place, written: Run) -> None:
 
 def test_a_run_is_replaced_as_a_whole(ledger: RunLedger) -> None:
     ledger.record(FULL)
-    smaller = run(FULL.id, calls=(CALL,))
+    smaller = run(FULL.id, calls=(CALL,), service_calls=(ASKED,))
     ledger.record(smaller)
     assert ledger.get(FULL.id) == smaller
     assert ledger.count(EVERYTHING) == 1
@@ -189,11 +195,13 @@ def test_a_session_sticks_to_the_latest_model_that_was_chosen(ledger: RunLedger)
 def test_forgetting_takes_calls_along_and_nothing_newer(place: Place) -> None:
     ledger = place()
     for number in range(20):
-        ledger.record(run(f"{number:02}", f"2026-11-{number + 1:02}T00:00:00Z", calls=(CALL,)))
+        at = f"2026-11-{number + 1:02}T00:00:00Z"
+        ledger.record(run(f"{number:02}", at, calls=(CALL,), service_calls=(ASKED, ASKED)))
     assert ledger.forget("2026-11-11") == 10
     assert ids(ledger.scan(EVERYTHING)) == [f"{number:02}" for number in range(10, 20)]
     assert ledger.forget("2026-11-11") == 0
     assert place.execute("SELECT count(*) FROM calls") == [(10,)]
+    assert place.execute("SELECT count(*) FROM service_calls") == [(20,)]
 
 
 def test_forgetting_goes_in_steps(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,4 +276,14 @@ def test_a_failed_write_leaves_the_run_as_it_was(ledger: RunLedger, monkeypatch:
     monkeypatch.setattr(schema, "PUT_CALL", schema.PUT_CALL.replace("calls", "nowhere"))
     with pytest.raises(StoreError):
         ledger.record(run(FULL.id, calls=(CALL,)))
+    assert ledger.get(FULL.id) == FULL
+
+
+def test_a_failed_write_of_service_calls_leaves_the_run_as_it_was(
+    ledger: RunLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.record(FULL)
+    monkeypatch.setattr(schema, "PUT_SERVICE_CALL", schema.PUT_SERVICE_CALL.replace("service_calls", "nowhere"))
+    with pytest.raises(StoreError):
+        ledger.record(run(FULL.id, calls=(CALL,), service_calls=(ASKED,)))
     assert ledger.get(FULL.id) == FULL

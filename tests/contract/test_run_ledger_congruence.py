@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import hypothesis
+import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from sophiactl.runs.base import Call, Run, RunFilter, RunLedger, RunsConfig
+from sophiactl.runs.base import Call, Run, RunFilter, RunLedger, RunsConfig, ServiceCall
 from sophiactl.runs.opening import open_ledger
+from sophiactl.runs.service_calls import summed
 from sophiactl.runs.stats import route_stats
 from tests.run_ledgers import ENV, EVERYTHING
 
@@ -27,6 +29,19 @@ COUNTS = st.none() | st.integers(0, 2**63 - 1)
 MAYBE = st.none() | TEXTS
 CALLS = st.builds(
     Call, TEXTS, TEXTS, reason=TEXTS, input_tokens=COUNTS, cost=NUMBERS, latency=NUMBERS, error=MAYBE, at=st.none()
+)
+# Parts of a second whose sums are exact, in whatever order an engine adds them.
+EXACT = st.integers(0, 2**20).map(lambda number: number / 64)
+SERVICE_CALLS = st.builds(
+    ServiceCall,
+    st.sampled_from(["slack", "notion", "Ünïq", "a-b", "a b"]) | TEXTS,
+    st.sampled_from(["ok", "timeout", "Ok"]) | TEXTS,
+    method=TEXTS,
+    path=TEXTS,
+    calls=st.integers(1, 2**31),
+    seconds=EXACT,
+    waited=EXACT,
+    retries=st.integers(0, 2**31),
 )
 RUNS = st.builds(
     Run,
@@ -51,6 +66,7 @@ RUNS = st.builds(
     feedback=st.sampled_from([None, "good", "bad"]),
     details=st.dictionaries(TEXTS, st.none() | st.booleans() | TEXTS, max_size=3),
     calls=st.lists(CALLS, max_size=3).map(tuple),
+    service_calls=st.lists(SERVICE_CALLS, max_size=6).map(tuple),
 )
 
 
@@ -75,8 +91,25 @@ def test_both_ledgers_say_the_same(pair: tuple[RunLedger, RunLedger], runs: list
             ledger.record(item)
     first, second = (list(ledger.scan(EVERYTHING, page=2)) for ledger in pair)
     assert first == second
-    assert {item.id: item for item in first} == {item.id: item for item in runs}
+    assert {item.id: item for item in first} == {
+        item.id: msgspec.structs.replace(item, service_calls=summed(item.service_calls)) for item in runs
+    }
     assert route_stats(first) == route_stats(second)
     for view in (RunFilter(text=wanted), RunFilter(session=wanted), RunFilter(feedback=True), RunFilter(failed=False)):
         assert pair[0].runs(view) == pair[1].runs(view)
         assert pair[0].count(view) == pair[1].count(view)
+    assert _shape(pair[0]) == _shape(pair[1])
+
+
+@hypothesis.settings(max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(runs=st.lists(RUNS, max_size=4, unique_by=lambda item: item.id))
+def test_both_ledgers_give_each_service_call_back(pair: tuple[RunLedger, RunLedger], runs: list[Run]) -> None:
+    for ledger in pair:
+        for item in runs:
+            ledger.record(item)
+            assert {found.id: found for found in [ledger.get(item.id)] if found} == {item.id: item}
+
+
+def _shape(ledger: RunLedger) -> list[tuple[object, ...]]:
+    """All totals; sums of any floats may differ in their last digits."""
+    return [(total.name, total.labels, pytest.approx(total.value)) for total in ledger.totals()]

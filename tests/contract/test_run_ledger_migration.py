@@ -8,7 +8,7 @@ import pytest
 
 from sophiactl.errors import StoreError
 from sophiactl.runs import schema
-from tests.run_ledgers import EVERYTHING, FULL, run
+from tests.run_ledgers import ASKED, CALL, EVERYTHING, FULL, run
 
 if TYPE_CHECKING:
     from tests.run_ledgers import Place
@@ -47,3 +47,19 @@ class TestMigration:
         assert place().get(FULL.id) == FULL
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, self.STEP))
         assert place().get(FULL.id) == FULL
+
+
+def test_a_ledger_of_the_first_version_learns_of_service_calls(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = run("old", "2026-11-01T00:00:00Z", cost=0.25, calls=(CALL,))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "DROP_SERVICE_CALLS", schema.DROP_CALLS)
+        place().record(old)
+    ledger = place()
+    assert ledger.get("old") == old
+    ledger.record(FULL)
+    assert ledger.get(FULL.id) == FULL
+    assert ledger.forget("2026-11-02") == 1
+    values = {(total.name, *total.labels.values()): total.value for total in ledger.totals()}
+    assert values["requests", "route", "ok"] == 1.0
+    assert values["service_calls", ASKED.service, "ok"] == 1.0

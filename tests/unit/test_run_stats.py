@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sophiactl.runs.base import Call, Run, RunsConfig
+from sophiactl.runs.base import Call, Run, RunsConfig, ServiceCall
 from sophiactl.runs.keeping import expiry, keep, prompt_hash, redacted
 from sophiactl.runs.stats import PREMIUM_ASSUMPTION, percentile, route_stats
 
@@ -66,6 +66,17 @@ def test_free_tokens_give_no_share() -> None:
 def test_a_decision_alone_has_no_unknown_cost_but_an_unpriced_call_has() -> None:
     found = route_stats([run("a"), run("b", call(cost=0.5), call())])
     assert (found.requests, found.executed, found.cost, found.cost_unknown) == (2, 1, 0.5, 1)
+
+
+@pytest.mark.parametrize("command", ["connectors check", "connectors search", "connectors sync", "prune", "embed"])
+def test_a_run_that_routed_nothing_is_no_request(command: str) -> None:
+    asked = (ServiceCall("slack", "ok", "GET", "auth.test", seconds=0.5),)
+    routed = [run("a", call(latency=1.0), tier="simple", model="m"), run("b", error="timeout")]
+    other = run("c", command=command, error="rate_limited", service_calls=asked)
+    assert route_stats([*routed, other]) == route_stats(routed)
+    assert route_stats([other]) == route_stats([])
+    both = run("d", call(latency=1.0), command="ask", tier="simple", service_calls=asked)
+    assert route_stats([both]).requests == 1
 
 
 def test_counts() -> None:
