@@ -63,6 +63,10 @@ class Record(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     `id` is the user's own string. Times are ISO 8601 in UTC with a `Z`. `thread` names the document, session or
     conversation the record belongs to and `position` its place there: the neighbours that retrieval looks at.
     `accesses` counts answers that cited the record, never mere search hits. `rev` grows with every change.
+
+    What pruning goes by is written with the record, so that a plan need not read texts: `keep_score` is the worth of
+    its words (0 to 1) as `keep_model` judges it, `keep_bucket` the same in 256 steps, and `likeness` is shared by
+    records that say the same. `merged_from` names the copies that gave way to this one, `cooled_at` when it went cold.
     """
 
     id: str
@@ -84,6 +88,12 @@ class Record(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     rev: int = 1
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
+    keep_score: float | None = None
+    keep_bucket: int | None = None
+    keep_model: str | None = None
+    likeness: str | None = None
+    merged_from: tuple[str, ...] = ()
+    cooled_at: str | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +106,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A numbered source of an answer; `quote` stands verbatim in the record named by `id`."""
+    """A numbered source of an answer; `quote` stands verbatim in the record named by `id`, whose `state` it tells."""
 
     number: int
     id: str
@@ -105,6 +115,7 @@ class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str | None = None
     url: str | None = None
     locator: Locator | None = None
+    state: MemoryState = MemoryState.ACTIVE
 
 
 class Gap(msgspec.Struct, frozen=True):

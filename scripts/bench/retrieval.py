@@ -22,11 +22,11 @@ import numpy as np
 
 from sophiactl.embedding.base import EmbeddingConfig
 from sophiactl.embedding.engines import load_embedder
-from sophiactl.memory.base import EVERYTHING, CollectionSchema, Hit, Point, RetrievalConfig
+from sophiactl.memory.base import CollectionSchema, Hit, Point, RetrievalConfig
 from sophiactl.memory.index import searchable_text
 from sophiactl.memory.lexical import Lexicon
 from sophiactl.memory.qdrant_edge import EdgeStore
-from sophiactl.memory.retrieval import Retriever, active
+from sophiactl.memory.retrieval import Retriever, searched
 from sophiactl.model import MemoryClass, Record
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def rrf(store: Store, lexicon: Lexicon, query: str, vector: Vector, k: int) -> l
 def fusion(store: Store, lexicon: Lexicon, query: str, vector: Vector, k: int) -> list[str]:
     """What sophiactl does."""
     retriever = Retriever(store, lexicon, RetrievalConfig())
-    return [hit.id for hit in retriever.rank(query, vector, k, active(EVERYTHING))]
+    return [hit.id for hit in retriever.rank(query, vector, k, searched())]
 
 
 SEARCHES: dict[str, Search] = {"dense": dense, "bm25": bm25, "reciprocal rank fusion": rrf, "z-score fusion": fusion}

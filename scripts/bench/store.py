@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from sophiactl.memory import edge_shard
 from sophiactl.memory.base import CollectionSchema, Equals, Point, SparseVector, Where
 from sophiactl.memory.payload import encode
 from sophiactl.memory.points import PointIds
-from sophiactl.memory.qdrant_edge import EdgeStore, _make_shard
+from sophiactl.memory.qdrant_edge import EdgeStore
 from sophiactl.model import MemoryClass, Record
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class _RawEdge:
     def open(self) -> None:
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            _make_shard(self._path, SCHEMA)
+            edge_shard.make(self._path, SCHEMA)
         self._shard = self._engine.EdgeShard.load(str(self._path))
 
     def upsert(self, points: Sequence[Point]) -> None:

@@ -23,6 +23,7 @@ def cite(number: int, record: Record, start: int, end: int) -> Citation:
         title=record.title,
         url=record.url,
         locator=_inside(record, start, end),
+        state=record.state,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sophiactl.model import Citation, Gap, Locator, Money, Usage
+from sophiactl.model import Citation, Gap, Locator, MemoryState, Money, Usage
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="event"):
@@ -23,6 +23,7 @@ class EvidenceItem(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str | None = None
     title: str | None = None
     locator: Locator | None = None
+    state: MemoryState = MemoryState.ACTIVE
 
 
 class EvidenceFound(msgspec.Struct, frozen=True, tag="evidence", tag_field="event"):
@@ -42,6 +43,12 @@ class Token(msgspec.Struct, frozen=True, tag="token", tag_field="event"):
     """The next piece of the answer's text."""
 
     text: str
+
+
+class Warned(msgspec.Struct, frozen=True, tag="warning", tag_field="event"):
+    """Something is not in order, but does not stop the answer."""
+
+    message: str
 
 
 class Final(msgspec.Struct, frozen=True, tag="final", tag_field="event"):
@@ -64,4 +71,4 @@ class Final(msgspec.Struct, frozen=True, tag="final", tag_field="event"):
     seconds: float = 0.0
 
 
-AnswerEvent = Started | EvidenceFound | GapFound | Token | Final
+AnswerEvent = Started | EvidenceFound | GapFound | Token | Warned | Final

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     examples=(
         ('sophiactl ask "How do I undo a prune?"', "answer from the memory, with sources"),
         ('sophiactl ask "Who renews in March?" --json | jq .data.citations', "for scripts"),
+        ('sophiactl ask "What did we promise Acme in 2024?" --deep', "also from memories that went cold"),
         ("sophiactl ask --json --stream < question.txt", "events as they come, one JSON object a line"),
     ),
 )
@@ -34,12 +35,14 @@ def ask(
     collection: options.Collection = None,
     lock_timeout: options.LockTimeout = None,
     *,
+    deep: Annotated[bool, typer.Option("--deep", help="let memories that went cold answer too")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="print as it comes; with --json one event a line")] = False,
 ) -> Result:
     """Answer from the memory.
 
     Without a model the answer is made of sentences quoted from the passages that fit best, and says so. Each ends with
-    the number of its source. The answer goes to stdout, the line about it to stderr.
+    the number of its source. The answer goes to stdout, the line about it to stderr. The question is noted in the
+    ledger of runs, without its words unless runs.store_text keeps them (memory.remember_queries).
     """
     from sophiactl.cli import wire
     from sophiactl.cli.stdin import read_text_argument
@@ -48,27 +51,31 @@ def ask(
 
     wiring = wire.wiring(context, collection, lock_timeout)
     text = read_text_argument(context, question, file, what="question")
-    events = run(AskRequest(text, wire.filters(filters, since)), wiring)
+    events = run(AskRequest(text, wire.filters(filters, since), deep), wiring)
     if context.flags.json and stream:
         for event in events:
             context.output.event(event)
         return Result(printed=True)
     live = not context.flags.json and (stream or context.output.terminal)
-    final = _last(context.output, events, stream=live)
-    return Result(final, lambda output: _print(output, final, answer=not live), messages=(_summary(final),))
+    final, warnings = _last(context.output, events, stream=live)
+    notes = (_summary(final), *warnings)
+    return Result(final, lambda output: _print(output, final, answer=not live), messages=notes)
 
 
-def _last(output: Output, events: Iterator[AnswerEvent], *, stream: bool) -> Final:
-    """The final event; with `stream` the answer's pieces are printed on the way."""
-    from sophiactl.agent.events import EvidenceFound, Final, Token
+def _last(output: Output, events: Iterator[AnswerEvent], *, stream: bool) -> tuple[Final, list[str]]:
+    """The final event, and the warnings before it; with `stream` the answer's pieces are printed on the way."""
+    from sophiactl.agent.events import EvidenceFound, Final, Token, Warned
 
     with output.progress("searching the memory"):
         next(event for event in events if isinstance(event, EvidenceFound))
     begun = False
+    warnings: list[str] = []
     try:
         for event in events:
             if isinstance(event, Final):
-                return event
+                return event, warnings
+            if isinstance(event, Warned):
+                warnings.append(event.message)
             if stream and isinstance(event, Token):
                 begun = True
                 output.stream(event.text)
@@ -82,6 +89,7 @@ def _last(output: Output, events: Iterator[AnswerEvent], *, stream: bool) -> Fin
 def _print(output: Output, final: Final, *, answer: bool) -> None:
     from sophiactl.cli.output import Styled
     from sophiactl.cli.wire import place
+    from sophiactl.model import MemoryState
 
     output.line(*([final.answer] if answer else []))
     if final.citations:
@@ -90,7 +98,9 @@ def _print(output: Output, final: Final, *, answer: bool) -> None:
     for citation in final.citations:
         if citation.number not in shown:
             shown.add(citation.number)
-            output.line(f"  [{citation.number}] ", Styled(place(citation, output.environment.cwd), "cyan"))
+            where = Styled(place(citation, output.environment.cwd), "cyan")
+            cold = " (cold)" if citation.state is MemoryState.COLD else ""
+            output.line(f"  [{citation.number}] ", where, Styled(cold, "dim"))
             if citation.url:
                 output.line(f"      {citation.url}")
 

@@ -19,6 +19,7 @@ TOPICS = {
     "json": "The envelope that --json prints",
     "memory": "What is kept about a memory",
     "models": "Where the embedding model comes from",
+    "prune": "How the memory forgets, and how to undo it",
     "routing": "How a prompt gets the model it needs, and what it costs",
     "secrets": "Where secrets come from, and how they are checked and handed on",
 }

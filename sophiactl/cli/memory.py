@@ -9,7 +9,7 @@ import typer
 
 from sophiactl.cli import options
 from sophiactl.cli.command import Context, Result, command
-from sophiactl.errors import UsageError
+from sophiactl.cli.named_ids import IdFile, Ids, named_ids
 from sophiactl.model import MemoryClass
 
 if TYPE_CHECKING:
@@ -146,10 +146,6 @@ def add(
     return Result(written, f"{verb} {record.id}")
 
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of memories")]
-IdFile = Annotated[str | None, typer.Option("--file", metavar="FILE", help="more ids, one a line; - is stdin")]
-
-
 @command(
     examples=(
         ("sophiactl memory pin m1 m2", "never forget these"),
@@ -164,7 +160,7 @@ def pin(
     lock_timeout: options.LockTimeout = None,
 ) -> Result:
     """Pinned memories are never pruned."""
-    return _set_pinned(context, _ids(context, ids, file), collection, lock_timeout, pinned=True)
+    return _set_pinned(context, named_ids(context, ids, file), collection, lock_timeout, pinned=True)
 
 
 @command(
@@ -181,18 +177,7 @@ def unpin(
     lock_timeout: options.LockTimeout = None,
 ) -> Result:
     """The memory may be pruned again."""
-    return _set_pinned(context, _ids(context, ids, file), collection, lock_timeout, pinned=False)
-
-
-def _ids(context: Context, ids: list[str] | None, file: str | None) -> list[str]:
-    """The ids of the command line and those of the file, each once."""
-    from sophiactl.cli.stdin import read_text_argument
-
-    lines = read_text_argument(context, None, file, what="list of ids").splitlines() if file is not None else []
-    found = [*(ids or ()), *(line.strip() for line in lines if line.strip())]
-    if not found:
-        raise UsageError("no ids are given", hint=f"sophiactl {context.command} ID..., or --file FILE")
-    return list(dict.fromkeys(found))
+    return _set_pinned(context, named_ids(context, ids, file), collection, lock_timeout, pinned=False)
 
 
 def _set_pinned(

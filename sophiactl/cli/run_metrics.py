@@ -50,12 +50,13 @@ def metrics(
     if output is not None:
         from sophiactl.cli.wire import counted
 
-        _write(output, text.encode())
+        write_textfile(output, text.encode())
         return Result(data, None if context.flags.quiet else f"{counted(len(samples), 'sample')} in {output}")
     return Result(data, text or None, messages=() if samples else ("no runs found",))
 
 
-def _write(file: str, text: bytes) -> None:
+def write_textfile(file: str, text: bytes) -> None:
+    """Write a collector's file whole, or not at all, for all to read. Raises `DiskFull` and `InputError`."""
     import errno
     import os
     from pathlib import Path

@@ -200,16 +200,19 @@ def _counted(run: Run) -> str:
 
 
 def _cost(run: Run) -> str:
-    """The cost; nothing where only services were called, which cost nothing that we know of."""
-    return "" if run.cost is None and run.service_calls and not run.calls and run.tier is None else money(run.cost)
+    """The cost; nothing where no model was chosen or called, which costs nothing that we know of."""
+    return "" if run.cost is None and not run.calls and run.tier is None else money(run.cost)
 
 
 def _print(output: Output, run: Run) -> None:
+    from sophiactl.ops.runs import as_data
+
     money_of = {"cost": _cost(run), "premium_cost": money(run.premium_cost) if _cost(run) else ""}
-    hidden = {"calls", "service_calls", "prompt", "answer", "dropped", "candidates"}
+    hidden = {"calls", "service_calls", "prompt", "answer", "dropped", "candidates", "details"}
     facts = {name: getattr(run, name) for name in run.__struct_fields__ if name not in hidden} | money_of
     facts["candidates"] = ", ".join(run.candidates)
     rows = [(name, value) for name, value in facts.items() if value not in (None, "", {}, False)]
+    rows += [(name, value) for name, value in as_data(run)["details"].items() if value not in (None, "", {}, [], False)]
     rows += [("dropped", ": ".join(item.values())) for item in run.dropped]
     output.table(rows)
     if run.calls:

@@ -11,10 +11,10 @@ from sophiactl.cli.command import Context, Result, command
 from sophiactl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sophiactl.cli.output import Output
-    from sophiactl.memory.base import Where
-    from sophiactl.ops.search import BatchQuery, SearchReport
-    from sophiactl.wiring import Wiring
+    from sophiactl.ops.search import BatchQuery, BatchResult, SearchReport
 
 _SHOWN = 200
 
@@ -23,6 +23,7 @@ _SHOWN = 200
     examples=(
         ('sophiactl search "renewal terms"', "the ten best passages"),
         ("sophiactl search renewal --filter class=episodic --since 30d", "recent conversations only"),
+        ("sophiactl search renewal --deep", "also among memories that went cold"),
         ("sophiactl search --batch queries.jsonl -k 10 > hits.jsonl", "many queries at once"),
     ),
 )
@@ -43,15 +44,17 @@ def search(
     collection: options.Collection = None,
     lock_timeout: options.LockTimeout = None,
     *,
+    deep: Annotated[bool, typer.Option("--deep", help="search memories that went cold too")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="print ids only")] = False,
 ) -> Result:
     """Search by meaning and by words at once.
 
-    Scores rank the results of one query; they cannot be compared between queries.
+    Scores rank the results of one query; they cannot be compared between queries. Memories that went cold are left out
+    unless --deep asks for them. A query is noted in the ledger of runs without its words (memory.remember_queries).
     """
     from sophiactl.cli import wire
     from sophiactl.cli.stdin import read_text_argument
-    from sophiactl.ops.search import SearchRequest
+    from sophiactl.ops.search import SearchRequest, search_batch
     from sophiactl.ops.search import search as run
 
     wiring = wire.wiring(context, collection, lock_timeout, {"memory.retrieval.diversity": diversity})
@@ -59,33 +62,32 @@ def search(
     if batch is not None:
         if query is not None:
             raise UsageError("a query and --batch at the same time", hint="leave one out")
-        return _batch(context, wiring, batch, limit, where)
+        return _batch(context, search_batch(_queries(context, batch), wiring, k=limit, where=where, deep=deep))
     text = read_text_argument(context, query, what="query")
-    report = run(SearchRequest(text, limit, where), wiring)
+    report = run(SearchRequest(text, limit, where, deep), wiring)
     note = f"{len(report.hits)} of {report.searched:,} memories" if report.hits else "nothing found"
-    return Result(report, lambda output: _print(output, report, ids=ids), messages=(note,))
+    notes = (note,) if report.unrecorded is None else (note, f"not recorded: {report.unrecorded}")
+    return Result(report, lambda output: _print(output, report, ids=ids), messages=notes)
 
 
 def _print(output: Output, report: SearchReport, *, ids: bool) -> None:
     from sophiactl.cli.output import Styled
     from sophiactl.cli.wire import place
+    from sophiactl.model import MemoryState
 
     for hit in report.hits:
         if ids:
             output.line(hit.record.id)
             continue
         text = " ".join(hit.record.text.split())
-        output.line(
-            Styled(f"{hit.score:6.2f}", "bold"), "  ", Styled(place(hit.record, output.environment.cwd), "cyan")
-        )
+        cold = " (cold)" if hit.record.state is MemoryState.COLD else ""
+        where = Styled(place(hit.record, output.environment.cwd), "cyan")
+        output.line(Styled(f"{hit.score:6.2f}", "bold"), "  ", where, Styled(cold, "dim"))
         output.line("        ", text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def _batch(context: Context, wiring: Wiring, file: str, limit: int, where: Where | None) -> Result:
+def _batch(context: Context, results: Iterator[BatchResult]) -> Result:
     """Stream one line a query; with `--json` all of them in one envelope."""
-    from sophiactl.ops.search import search_batch
-
-    results = search_batch(_queries(context, file), wiring, k=limit, where=where)
     if context.flags.json:
         return Result({"results": list(results)})
     for result in results:

@@ -71,6 +71,20 @@ TABLE: tuple[Row, ...] = (
             Row("import", "Read memories from a JSONL file", f"{_CLI}.memory_files:import_memories"),
             Row("export", "Write memories as JSONL", f"{_CLI}.memory_files:export"),
             Row("stats", "Count memories by class, state and source", f"{_CLI}.memory:stats"),
+            Row("erase", "Erase memories for good, everywhere", f"{_CLI}.memory_erase:erase"),
+        ),
+    ),
+    Row(
+        "prune",
+        "Forget what nobody will miss, and undo it",
+        f"{_CLI}.prune:plan",
+        (
+            Row("plan", "Say what would go, and write it down", f"{_CLI}.prune:plan"),
+            Row("verify", "Ask past questions as if a plan were applied", f"{_CLI}.prune:verify"),
+            Row("apply", "Carry out a plan, archiving first", f"{_CLI}.prune_apply:apply"),
+            Row("restore", "Bring pruned memories back", f"{_CLI}.prune_apply:restore"),
+            Row("explain", "Say why a memory would stay or go", f"{_CLI}.prune:explain"),
+            Row("log", "Show who pruned what, and the plans", f"{_CLI}.prune_apply:log"),
         ),
     ),
     Row(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sophiactl.ops.memory import Selection
     from sophiactl.wiring import Wiring
 
-SECTIONS = ("memory", "embedding", "agent", "secrets")
+SECTIONS = ("memory", "embedding", "agent", "secrets", "runs")
 """Settings that memory and answers need; the others stay unread, for a quick start."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import msgspec
 
+from sophiactl.memory.policy import PruneConfig
 from sophiactl.model import Record
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from sophiactl.memory.lease import Lease
 
     Vector = NDArray[np.float32]
 
@@ -66,13 +69,21 @@ class TimeRange(msgspec.Struct, frozen=True, tag="time"):
     until: str | None = None
 
 
+class NumberRange(msgspec.Struct, frozen=True, tag="number"):
+    """The field is a number with `least <= field <= most`; a missing bound is open. No field, no match."""
+
+    field: str
+    least: float | None = None
+    most: float | None = None
+
+
 class HasId(msgspec.Struct, frozen=True, tag="id"):
     """The record's id is one of these."""
 
     ids: tuple[str, ...]
 
 
-Condition = Equals | AnyOf | TimeRange | HasId
+Condition = Equals | AnyOf | TimeRange | NumberRange | HasId
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -122,7 +133,8 @@ class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The memory store: where it is and how long to wait for it.
 
     `url` empty means the embedded engine under the state folder; else a Qdrant server (`https://...`, or `http://` on
-    loopback). `lock_timeout` is in seconds.
+    loopback). `lock_timeout` is in seconds. `remember_queries` keeps the vector, the term ids and the hits of each
+    question in the ledger of runs, for `prune verify`; its words only where the ledger keeps words.
     """
 
     collection: str = "main"
@@ -131,7 +143,9 @@ class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lock_timeout: float = 30.0
     language: str = "english"
     thread_gap_minutes: float = 60.0
+    remember_queries: bool = True
     retrieval: RetrievalConfig = RetrievalConfig()
+    prune: PruneConfig = PruneConfig()
 
 
 @runtime_checkable
@@ -156,11 +170,14 @@ class Store(Protocol):
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """The points that exist, in the order of `ids`; unknown ids are left out."""
 
-    def delete(self, ids: Sequence[str], *, unless: Where | None = None) -> None:
-        """Delete these points, sparing those that match `unless`; unknown ids are no error."""
+    def delete(self, ids: Sequence[str], *, only: Where = EVERYTHING) -> None:
+        """Delete those of these points that match `only` at that moment; unknown ids are no error."""
 
-    def set_fields(self, ids: Sequence[str], fields: dict[str, Any]) -> None:
-        """Set fields of the record (names as in `Record`'s JSON form) on existing points; vectors stay as they are."""
+    def set_fields(self, ids: Sequence[str], fields: dict[str, Any], *, only: Where = EVERYTHING) -> None:
+        """Set fields of the record (names as in `Record`'s JSON form) on those of these points that match `only`.
+
+        Vectors stay as they are; unknown ids are no error.
+        """
 
     def set_sparse(self, vectors: Sequence[tuple[str, SparseVector]]) -> None:
         """Replace the sparse vector of existing points; unknown ids are no error."""
@@ -174,6 +191,15 @@ class Store(Protocol):
     def scroll(self, where: Where = EVERYTHING, *, vectors: bool = False, page: int = 1000) -> Iterator[Point]:
         """All matching points in the engine's id order, read page by page in bounded memory."""
 
+    def rows(self, fields: Sequence[str], where: Where = EVERYTHING, *, page: int = 5000) -> Iterator[dict[str, Any]]:
+        """These fields of all matching points, in the engine's id order: far cheaper than `scroll`.
+
+        Names are those of `Record`'s JSON form; a field that a record does not hold is left out. Values are as in JSON.
+        """
+
+    def histogram(self, field: str, where: Where = EVERYTHING) -> dict[int, int]:
+        """How many matching points hold each value of a field of whole numbers; those without it are not counted."""
+
     def count(self, where: Where = EVERYTHING) -> int:
         """How many points match, exactly."""
 
@@ -182,6 +208,21 @@ class Store(Protocol):
 
     def optimize(self) -> None:
         """Build or rebuild the engine's indexes; may take minutes on a large collection."""
+
+    def scrub(self) -> bool:
+        """Leave nothing of deleted points in the engine's files; False where the engine sees to that in its own time.
+
+        May take as long as writing everything did. Raises `DiskFull` where there is no room for a copy.
+        """
+
+    def busy(self) -> str | None:
+        """What the engine is at work on in the background, such as rebuilding segments; None when it is at rest."""
+
+    def lease(self, purpose: str, seconds: float) -> Lease | None:
+        """A lease, not yet acquired, that keeps other hosts from pruning this collection; `purpose` names us to them.
+
+        None where the store is this process's alone while it is open.
+        """
 
     def info(self) -> StoreInfo:
         """Facts about the collection."""

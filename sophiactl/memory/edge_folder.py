@@ -2,6 +2,7 @@
 
     FOLDER/COLLECTION/collection.json   what it was made with
                       shard/            the engine's files, write-ahead log always on
+                      shard.new, .old   one that takes its place, and one that gave way, for a moment
                       lock              our lock; the engine's own cannot name its holder
 
 A collection is made in this order: the shard under a provisional name, `collection.json`, the final name. A process
@@ -88,16 +89,40 @@ def prepare(place: Path, schema: CollectionSchema, make_shard: Callable[[Path], 
 
 
 def shard_path(place: Path) -> Path:
-    """Where the shard is, after finishing what an interrupted `prepare` left. Raises `StoreError` if it is gone."""
+    """Where the shard is, once what a killed `prepare` or `swap` left is finished. Raises `StoreError` if gone."""
     shard, provisional = place / "shard", place / "shard.new"
     try:
         if not shard.exists() and provisional.exists():
             provisional.rename(shard)
+        if (place / "shard.old").exists() and shard.exists():
+            shutil.rmtree(place / "shard.old")
         if not shard.is_dir():
             raise StoreError(f"{shard} is missing", hint=damaged_hint(place.name))
     except OSError as error:
         raise _unreadable(shard, error) from error
     return shard
+
+
+def fresh_shard(place: Path) -> Path:
+    """A path for a shard that is to take the place of the one there; what an earlier attempt left is removed."""
+    provisional = place / "shard.new"
+    try:
+        if provisional.exists():
+            shutil.rmtree(provisional)
+    except OSError as error:
+        raise _unreadable(provisional, error) from error
+    return provisional
+
+
+def swap(place: Path) -> None:
+    """Put the closed shard at `fresh_shard` in place of the one there; `shard_path` finishes half a swap."""
+    shard, old = place / "shard", place / "shard.old"
+    try:
+        shard.rename(old)
+        (place / "shard.new").rename(shard)
+        shutil.rmtree(old)
+    except OSError as error:
+        raise _unreadable(place, error) from error
 
 
 def require_room(place: Path, needed: int) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sophiactl.errors import UsageError
-from sophiactl.memory.base import AnyOf, Equals, HasId, TimeRange
-from sophiactl.memory.payload import EXACT, FIELDS, PINNED, TERMS, dumps, is_plain_text, metadata_key, term
+from sophiactl.memory.base import AnyOf, Equals, HasId, NumberRange, TimeRange
+from sophiactl.memory.payload import EXACT, FIELDS, PINNED, TERMS, WHOLE, dumps, is_plain_text, metadata_key, term
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sophiactl.memory.base import Condition, Where
     from sophiactl.memory.points import PointIds
 
 _INT64 = range(-(2**63), 2**63)
+NUMBERS = (*WHOLE, "keep_score")
+"""Fields that hold numbers."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -40,24 +45,34 @@ class Between(msgspec.Struct, frozen=True):
     until: str | None
 
 
+class Span(msgspec.Struct, frozen=True):
+    """The number at a JSON path is in the closed range; without both bounds, that there is a number."""
+
+    path: str
+    least: float | None
+    most: float | None
+
+
 class Among(msgspec.Struct, frozen=True):
     """The point's engine id is one of these; none of them is a filter that nothing passes."""
 
     ids: list[str]
 
 
-Clause = Match | MatchAny | Between | Among
+Clause = Match | MatchAny | Between | Span | Among
 
 
 def clause(condition: Condition, ids: PointIds, *, booleans: bool) -> Clause:
     """A condition in terms of payload paths; `booleans` says whether the engine can match them.
 
-    Raises `UsageError` for a field that no record has, or a bound that is no time.
+    Raises `UsageError` for a field that no record has, or a bound that is no time or no number.
     """
     if isinstance(condition, HasId):
         return Among(ids.many(condition.ids))
     if isinstance(condition, TimeRange):
         return Between(_path(condition.field), _time(condition.since), _time(condition.until))
+    if isinstance(condition, NumberRange):
+        return _span(condition)
     if isinstance(condition, AnyOf):
         return _any_of(condition)
     return _equals(condition, booleans=booleans)
@@ -95,6 +110,26 @@ def _equals(condition: Equals, *, booleans: bool) -> Clause:
     if key is None and not is_plain_text(value):
         return Match(EXACT + path, dumps(value))
     return Match(path, str(value))
+
+
+def _span(condition: NumberRange) -> Clause:
+    field, path = condition.field, _path(condition.field)
+    if metadata_key(field) is None and field not in NUMBERS:
+        raise UsageError(f"{field} holds no number", hint=f"one of: {', '.join(NUMBERS)}, metadata.KEY")
+    least = -math.inf if condition.least is None else condition.least
+    most = math.inf if condition.most is None else condition.most
+    if math.isnan(least) or math.isnan(most):
+        raise UsageError(f"{field}: NaN is no bound")
+    if least > most or least == math.inf or most == -math.inf:
+        return Among([])
+    if field in WHOLE:
+        # An index of whole numbers cuts the fraction of a bound off, on the wrong side for the lower one.
+        least, most = _rounded(math.ceil, least), _rounded(math.floor, most)
+    return Span(path, None if least == -math.inf else least, None if most == math.inf else most)
+
+
+def _rounded(towards: Callable[[float], int], bound: float) -> float:
+    return float(towards(bound)) if math.isfinite(bound) else bound
 
 
 def _path(field: str) -> str:

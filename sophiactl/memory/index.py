@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sophiactl.memory.base import SparseVector, Store, Vector
+    from sophiactl.memory.judging import Judge
     from sophiactl.memory.lexical import Lexicon
     from sophiactl.model import Record
 
@@ -37,27 +38,39 @@ def _speaks(record: Record) -> bool:
     return record.text.startswith(f"{record.author}:")
 
 
-def write(store: Store, lexicon: Lexicon, records: Sequence[Record], vectors: Mapping[str, Vector]) -> None:
+def write(
+    store: Store, lexicon: Lexicon, records: Sequence[Record], vectors: Mapping[str, Vector], judge: Judge
+) -> None:
     """Upsert records, each with the sparse shares of its neighbours, and refresh the neighbours already stored.
 
     `vectors` holds an L2-normalised row for each record's id. A record without `position` goes behind the last of its
-    thread, in order of time.
+    thread, in order of time. `judge` says what each is worth.
     """
     points: list[Point] = []
+    rejudged: dict[str, dict[str, Any]] = {}
     refreshed: list[tuple[str, SparseVector]] = []
     for members, fresh in _threads(store, records):
         wanted = _around([member.id in fresh for member in members])
         for place in wanted:
-            member = members[place]
+            member, before = members[place], members[place - 1] if place else None
             window = [searchable_text(near) for near in members[max(0, place - 1) : place + 2]]
             sparse = lexicon.thread(window)[min(place, 1)]
             if member.id in fresh:
-                points.append(Point(record=member, dense=vectors[member.id], sparse=sparse))
+                points.append(Point(record=judge(member, before), dense=vectors[member.id], sparse=sparse))
             else:
                 refreshed.append((member.id, sparse))
+                rejudged[member.id] = judge.changed(member, before)
     store.upsert(points)
     if refreshed:
         store.set_sparse(refreshed)
+    set_judged(store, rejudged)
+
+
+def set_judged(store: Store, changes: Mapping[str, dict[str, Any]]) -> None:
+    """Write what `Judge.changed` found of stored records, by their ids."""
+    for name, fields in changes.items():
+        if fields:
+            store.set_fields([name], fields)
 
 
 def _threads(store: Store, records: Sequence[Record]) -> Iterator[tuple[list[Record], set[str]]]:

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sophiactl.errors import StoreError, UsageError
 from sophiactl.model import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXACT = "_exact_"
 PINNED = "_pinned"
@@ -31,10 +34,11 @@ MAX_DEPTH = 32
 FIELDS: dict[str, Any] = {field.encode_name: field.type for field in msgspec.structs.fields(Record)}
 """Names of a record's fields in its JSON form, and their types."""
 
-_DROPPED_WHEN_EMPTY = ("tags", "metadata")
-_PLAIN = frozenset(
-    ("class", "state", "position", "pinned", "accesses", "rev", "created_at", "updated_at", "last_accessed")
-)
+_DROPPED_WHEN_EMPTY = ("tags", "metadata", "merged_from")
+WHOLE = ("position", "accesses", "rev", "keep_bucket")
+"""Fields that hold whole numbers."""
+
+_PLAIN = frozenset(("class", "state", "pinned", "created_at", "updated_at", "last_accessed", "cooled_at", *WHOLE))
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 
@@ -69,14 +73,7 @@ def encode_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 def decode(payload: dict[str, Any] | None) -> Record:
     """The record of a payload. Raises `StoreError` when it was not written by this program."""
-    plain: dict[str, Any] = {}
-    for key, value in (payload or {}).items():
-        if value is None:
-            continue
-        if not key.startswith("_"):
-            plain.setdefault(key, value)
-        elif key.startswith(EXACT):
-            plain[key.removeprefix(EXACT)] = _parse(value)
+    plain = row(payload)
     try:
         return msgspec.convert(plain, Record)
     except (msgspec.ValidationError, TypeError) as error:
@@ -85,6 +82,27 @@ def decode(payload: dict[str, Any] | None) -> Record:
             f"a stored point ({name!r}) is no record of ours: {error}",
             hint="another program may have written to this collection; use one of its own: --collection NAME",
         ) from error
+
+
+def row_keys(fields: Sequence[str]) -> list[str]:
+    """Keys of a payload that are enough for `row`. Raises `UsageError` for a name that is no field of a record."""
+    for field in fields:
+        if field not in FIELDS:
+            raise UsageError(f"no field is called {field!r}", hint=f"one of: {', '.join(FIELDS)}")
+    return [*fields, *(EXACT + field for field in fields if field not in _PLAIN)]
+
+
+def row(payload: dict[str, Any] | None) -> dict[str, Any]:
+    """The fields of a record that a part of its payload holds, each as in the record's JSON form."""
+    found: dict[str, Any] = {}
+    for key, value in (payload or {}).items():
+        if value is None:
+            continue
+        if not key.startswith("_"):
+            found.setdefault(key, value)
+        elif key.startswith(EXACT):
+            found[key.removeprefix(EXACT)] = _parse(value)
+    return found
 
 
 def user_id(payload: dict[str, Any] | None) -> str:

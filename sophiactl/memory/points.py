@@ -13,7 +13,7 @@ import msgspec
 
 from sophiactl.errors import InvalidVector, NotFound, StoreError, StoreMismatch, UsageError
 from sophiactl.memory.base import SCHEMA_VERSION, CollectionSchema
-from sophiactl.memory.payload import facet_value
+from sophiactl.memory.payload import EXACT, WHOLE, facet_value, row, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,11 +28,15 @@ T = TypeVar("T")
 DENSE = "dense"
 LEXICAL = "lexical"
 KEYWORDS = ("class", "state", "thread", "source", "tags")
-TIMES = ("created_at", "updated_at", "last_accessed")
+TIMES = ("created_at", "updated_at", "last_accessed", "cooled_at")
 """Fields that filters and facets ask for, by the kind of index they need."""
 
 BATCH = 500
 """Points in one write, ids in one delete."""
+
+UNIT_TOLERANCE = 4e-7
+"""How far the length of a vector may be from 1 to be taken for it. Rounding to 32 bits moves the length of a unit
+vector by 6e-8 at most; the engine normalises again where the square of the length is off by more than 1e-6."""
 
 _NAMESPACE = UUID("b1d1f0c4-6a35-5f0e-9c57-2f5f0d6f7e11")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -77,6 +81,31 @@ def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
+def tallied(payloads: Iterable[dict[str, Any]], field: str) -> dict[int, int]:
+    """Counts of the whole numbers in a field: a histogram without an index."""
+    counts = Counter(payload.get(field) for payload in payloads)
+    return {value: count for value, count in counts.items() if type(value) is int}
+
+
+def whole_field(field: str) -> str:
+    """The field, if it holds whole numbers. Raises `UsageError`."""
+    if field not in WHOLE:
+        raise UsageError(f"{field!r} is no field of whole numbers", hint=f"one of: {', '.join(WHOLE)}")
+    return field
+
+
+def rows_of(payloads: Iterable[dict[str, Any] | None], fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What `Store.rows` gives, from parts of payloads. Raises `StoreError` for a point without an id of ours."""
+    helpers, named = {EXACT + field for field in fields}, "id" in fields
+    for payload in payloads:
+        # Hardly any row has a helper or a null: a million of them are read for a plan.
+        plain = payload is not None and helpers.isdisjoint(payload) and None not in payload.values()
+        found = payload if payload is not None and plain else row(payload)
+        if named and type(found.get("id")) is not str:
+            user_id(payload)
+        yield found
+
+
 def counted(payloads: Iterable[dict[str, Any] | None], field: str, limit: int) -> dict[str, int]:
     """Counts of the texts in a field, most frequent first: a facet without an index."""
     counts: Counter[str] = Counter()
@@ -94,7 +123,11 @@ def unique(points: Sequence[Point], *, keep_first: bool) -> list[Point]:
 
 
 def checked_rows(vectors: Sequence[Any], dimension: int) -> NDArray[np.float32]:
-    """Unit vectors of shape (len(vectors), dimension); a zero vector stays zero. Raises `InvalidVector`."""
+    """Unit vectors of shape (len(vectors), dimension); a zero vector stays zero. Raises `InvalidVector`.
+
+    A row that has the length of 1 already, as far as 32 bits can tell, stays as it is to the last bit: what is read
+    from a store and written back is the same.
+    """
     import numpy as np
 
     rows = np.empty((len(vectors), dimension), dtype=np.float64)
@@ -109,9 +142,12 @@ def checked_rows(vectors: Sequence[Any], dimension: int) -> NDArray[np.float32]:
         raise InvalidVector("a vector holds NaN or infinity", hint="the embedding model is broken or misread")
     # Scaled first, so that the squares of very large or small numbers neither overflow nor vanish.
     peak = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
-    rows /= np.where(peak > 0, peak, 1.0)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+    scaled = rows / np.where(peak > 0, peak, 1.0)
+    norm = np.linalg.norm(scaled, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        unit = np.abs(norm * peak - 1.0) <= UNIT_TOLERANCE
+    scaled /= np.where(norm > 0, norm, 1.0)
+    return np.where(unit, rows, scaled).astype(np.float32)
 
 
 def checked_sparse(vector: SparseVector | None) -> SparseVector:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sophiactl.errors import NotFound, StoreError
 from sophiactl.memory.base import EVERYTHING, Hit, Point, SparseVector, StoreInfo
-from sophiactl.memory.filters import Among, Between, MatchAny, clause, is_everything
-from sophiactl.memory.payload import ID_FIELDS, decode, encode, encode_fields, facet_keys, user_id
+from sophiactl.memory.filters import Among, Between, MatchAny, Span, clause, is_everything
+from sophiactl.memory.lease import Lease
+from sophiactl.memory.payload import ID_FIELDS, decode, encode, encode_fields, facet_keys, row_keys, user_id
 from sophiactl.memory.points import (
     DENSE,
     KEYWORDS,
@@ -26,10 +27,21 @@ from sophiactl.memory.points import (
     checked_rows,
     checked_sparse,
     counted,
+    rows_of,
+    tallied,
     unique,
+    whole_field,
 )
 from sophiactl.memory.server_errors import checked_url
-from sophiactl.memory.server_setup import Connection, connect, make, recorded
+from sophiactl.memory.server_setup import (
+    NUMBERS,
+    Connection,
+    at_work,
+    connect,
+    make,
+    make_indexes,
+    recorded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +53,9 @@ if TYPE_CHECKING:
     from sophiactl.memory.base import CollectionSchema, Condition, Vector, Where
 
 T = TypeVar("T")
+
+MOST_VALUES = 4096
+"""Different numbers that one facet asks for; a field with more is read point by point."""
 
 
 class ServerStore:
@@ -110,26 +125,21 @@ class ServerStore:
                 found[point.record.id] = point
         return [found[user] for user in ids if user in found]
 
-    def delete(self, ids: Sequence[str], *, unless: Where | None = None) -> None:
-        """Delete these points, sparing those that match `unless`."""
-        if unless is not None and is_everything(unless):
-            return
-        models = self._models
+    def delete(self, ids: Sequence[str], *, only: Where = EVERYTHING) -> None:
+        """Delete those of these points that match `only`."""
+        models, guard = self._models, None if is_everything(only) else self._filter(only)
         for batch in batches(self._ids.many(ids)):
             selector: Any = models.PointIdsList(points=[*batch])
-            if unless is not None:
-                chosen = models.HasIdCondition(has_id=[*batch])
-                doomed = models.Filter(must=[chosen], must_not=[self._filter(unless)])
-                selector = models.FilterSelector(filter=doomed)
+            if guard is not None:
+                selector = models.FilterSelector(filter=self._among(batch, guard))
             self._call(partial(_delete, self._name, selector))
 
-    def set_fields(self, ids: Sequence[str], fields: dict[str, Any]) -> None:
-        """Set fields of existing records; vectors stay as they are."""
-        payload = encode_fields(fields)
+    def set_fields(self, ids: Sequence[str], fields: dict[str, Any], *, only: Where = EVERYTHING) -> None:
+        """Set fields of those of these records that match `only`; vectors stay as they are."""
+        payload, guard = encode_fields(fields), self._filter(only)
         for batch in batches(self._ids.many(ids)) if payload else ():
             # By filter, not by id: an unknown id is no error then.
-            chosen = self._models.Filter(must=[self._models.HasIdCondition(has_id=[*batch])])
-            self._call(partial(_set_payload, self._name, payload, chosen))
+            self._call(partial(_set_payload, self._name, payload, self._among(batch, guard)))
 
     def set_sparse(self, vectors: Sequence[tuple[str, SparseVector]]) -> None:
         """Replace the sparse vector of existing points."""
@@ -163,6 +173,19 @@ class ServerStore:
         """All matching points in the engine's id order, page by page."""
         yield from map(_read, self._records(where, page, with_payload=True, with_vectors=vectors))
 
+    def rows(self, fields: Sequence[str], where: Where = EVERYTHING, *, page: int = 5000) -> Iterator[dict[str, Any]]:
+        """These fields of all matching points, in the engine's id order."""
+        records = self._records(where, page, with_payload=row_keys(fields))
+        yield from rows_of((record.payload for record in records), fields)
+
+    def histogram(self, field: str, where: Where = EVERYTHING) -> dict[int, int]:
+        """How many matching points hold each value of a field of whole numbers."""
+        if whole_field(field) in NUMBERS:
+            counts = self._tally(field, where)
+            if counts is not None:
+                return counts
+        return tallied(self.rows([field], where), field)
+
     def count(self, where: Where = EVERYTHING) -> int:
         """How many points match, exactly."""
         chosen = self._filter(where)
@@ -182,8 +205,20 @@ class ServerStore:
         return {str(hit.value): hit.count for hit in sorted(hits, key=lambda hit: (-hit.count, str(hit.value)))}
 
     def optimize(self) -> None:
-        """Nothing to do: a server optimizes by itself."""
-        self._call(lambda client: client.get_collection(self._name))
+        """Index what an older version of this program did not; the rest a server does by itself."""
+        self._call(lambda client: make_indexes(self._guarded, client, self._name))
+
+    def scrub(self) -> bool:
+        """False: a server rebuilds its segments by itself, once enough of them was deleted."""
+        return False
+
+    def busy(self) -> str | None:
+        """What the server is at work on in the background; None when it is at rest."""
+        return self._call(lambda client: at_work(client.get_collection(self._name)))
+
+    def lease(self, purpose: str, seconds: float) -> Lease:
+        """A lease, not yet acquired, that keeps other hosts from pruning this collection."""
+        return self._call(lambda client: Lease(self._guarded, client, self._name, owner=purpose, seconds=seconds))
 
     def info(self) -> StoreInfo:
         """Facts about the collection; a server does not say how much disk it takes."""
@@ -249,6 +284,20 @@ class ServerStore:
     def _sparse(self, vector: SparseVector) -> models.SparseVector:
         return self._models.SparseVector(indices=list(vector.indices), values=list(vector.values))
 
+    def _tally(self, field: str, where: Where) -> dict[int, int] | None:
+        """The histogram from the server's index; None where there is none, or too many values."""
+        chosen = self._filter(where)
+        try:
+            hits = self._call(
+                lambda client: client.facet(self._name, field, facet_filter=chosen, limit=MOST_VALUES, exact=True).hits
+            )
+        except StoreError:
+            return None  # a collection of an older version has no index for it
+        return {hit.value: hit.count for hit in hits if type(hit.value) is int} if len(hits) < MOST_VALUES else None
+
+    def _among(self, points: Sequence[str], guard: models.Filter) -> models.Filter:
+        return self._models.Filter(must=[self._models.HasIdCondition(has_id=[*points]), guard])
+
     def _filter(self, where: Where) -> models.Filter:
         return self._models.Filter(
             must=[self._condition(condition) for condition in where.all],
@@ -262,6 +311,8 @@ class ServerStore:
         if isinstance(found, Between):
             since, until = _moment(found.since), _moment(found.until)
             return models.FieldCondition(key=found.path, range=models.DatetimeRange(gte=since, lt=until))
+        if isinstance(found, Span):
+            return models.FieldCondition(key=found.path, range=models.Range(gte=found.least, lte=found.most))
         if isinstance(found, MatchAny):
             return models.FieldCondition(key=found.path, match=models.MatchAny(any=found.values))
         return models.FieldCondition(key=found.path, match=models.MatchValue(value=found.value))
@@ -273,24 +324,31 @@ class ServerStore:
         return self._guarded(lambda: operation(client))
 
 
+def _ordered() -> models.WriteOrdering:
+    """One leader puts the writes in order: else replicas could decide a guarded write differently."""
+    from qdrant_client.models import WriteOrdering
+
+    return WriteOrdering.MEDIUM
+
+
 def _upsert(name: str, made: list[models.PointStruct], mode: models.UpdateMode | None, client: QdrantClient) -> None:
-    client.upsert(name, made, wait=True, update_mode=mode)
+    client.upsert(name, made, wait=True, update_mode=mode, ordering=_ordered())
 
 
 def _set_payload(name: str, payload: dict[str, Any], chosen: models.Filter, client: QdrantClient) -> None:
-    client.set_payload(name, payload, points=chosen, wait=True)
+    client.set_payload(name, payload, points=chosen, wait=True, ordering=_ordered())
 
 
 def _update_vectors(name: str, made: list[models.PointVectors], client: QdrantClient) -> None:
-    client.update_vectors(name, made, wait=True)
+    client.update_vectors(name, made, wait=True, ordering=_ordered())
 
 
 def _delete_sparse(name: str, points: list[str], client: QdrantClient) -> None:
-    client.delete_vectors(name, vectors=[LEXICAL], points=[*points], wait=True)
+    client.delete_vectors(name, vectors=[LEXICAL], points=[*points], wait=True, ordering=_ordered())
 
 
 def _delete(name: str, selector: Any, client: QdrantClient) -> None:
-    client.delete(name, points_selector=selector, wait=True)
+    client.delete(name, points_selector=selector, wait=True, ordering=_ordered())
 
 
 def _scrolled(

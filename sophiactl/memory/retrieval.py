@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
-from sophiactl.memory.base import Equals, RetrievalConfig, Where
+from sophiactl.memory.base import EVERYTHING, AnyOf, Equals, Where
 from sophiactl.model import Evidence, MemoryState
 
 if TYPE_CHECKING:
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sophiactl.memory.base import Hit, Store, Vector
+    from sophiactl.memory.base import Hit, RetrievalConfig, SparseVector, Store, Vector
     from sophiactl.memory.lexical import Lexicon
 
 ACTIVE = Equals("state", MemoryState.ACTIVE.value)
+ACTIVE_OR_COLD = AnyOf("state", (MemoryState.ACTIVE.value, MemoryState.COLD.value))
 _DIVERSITY_POOL = 4
 
 
-def active(where: Where | None) -> Where:
-    """`where`, narrowed to memories that are searched by default."""
-    return Where(all=(ACTIVE,)) if where is None else Where(all=(ACTIVE, *where.all), none=where.none)
+def searched(where: Where | None = None, *, deep: bool = False) -> Where:
+    """`where`, narrowed to memories that are searched: the active ones, and with `deep` the cold ones too."""
+    where = where or EVERYTHING
+    return Where(all=(ACTIVE_OR_COLD if deep else ACTIVE, *where.all), none=where.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,24 @@ class Retriever:
 
     def rank(self, query: str, vector: Vector, k: int, where: Where) -> list[Ranked]:
         """The `k` best records for `query`, whose embedding is `vector`, best first."""
-        limit = max(self._config.candidates, k)
-        dense = self._store.search_dense(vector, limit, where)
-        terms = self._lexicon.query(query)
-        lexical = self._store.search_sparse(terms, limit, where) if terms.indices else []
+        depth = self.depth(k)
+        lexical = self.lexical(self._lexicon.query(query), depth, where)
+        return self.fused(self.dense(vector, depth, where), lexical, k)
+
+    def depth(self, k: int) -> int:
+        """How many candidates each of the two searches brings to the `k` best."""
+        return max(self._config.candidates, k)
+
+    def dense(self, vector: Vector, limit: int, where: Where) -> list[Hit]:
+        """Candidates by meaning."""
+        return self._store.search_dense(vector, limit, where)
+
+    def lexical(self, terms: SparseVector, limit: int, where: Where) -> list[Hit]:
+        """Candidates by words; none where a question holds no word that counts."""
+        return self._store.search_sparse(terms, limit, where) if terms.indices else []
+
+    def fused(self, dense: Sequence[Hit], lexical: Sequence[Hit], k: int) -> list[Ranked]:
+        """The `k` best of these candidates, best first."""
         ranked = fuse(dense, lexical, dense_weight=self._config.dense_weight)
         if self._config.diversity > 0:
             ranked = self._diversified(ranked[: k * _DIVERSITY_POOL], k)

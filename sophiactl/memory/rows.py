@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sophiactl.errors import InputError
+from sophiactl.memory.judging import DERIVED
 from sophiactl.model import MemoryClass, Record
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def _record(row: dict[str, Any], now: str) -> Record:
     thread = row.get("thread") or _thread(metadata)
     spoken = author is not None or thread is not None
     default = MemoryClass.EPISODIC if spoken else MemoryClass.SEMANTIC
-    values = {name: value for name, value in row.items() if name in _FIELDS and value is not None}
+    values = {
+        name: value for name, value in row.items() if name in _FIELDS and value is not None and name not in DERIVED
+    }
     values |= {
         "text": text,
         "class": row.get("class") or default.value,
@@ -134,7 +137,8 @@ class Threader:
 
 def export_row(record: Record) -> dict[str, Any]:
     """The record as an import row; empty fields are left out."""
-    row = {name: value for name, value in msgspec.to_builtins(record).items() if value not in (None, [], {}, ())}
+    fields = msgspec.to_builtins(record).items()
+    row = {name: value for name, value in fields if value not in (None, [], {}, ()) and name not in DERIVED}
     row["access_count"] = row.pop("accesses")
     return row
 

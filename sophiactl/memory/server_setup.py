@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from sophiactl.errors import ExtraMissing, StoreError
 from sophiactl.memory.payload import TERMS
-from sophiactl.memory.points import DENSE, KEYWORDS, LEXICAL, missing, read_schema
+from sophiactl.memory.points import DENSE, KEYWORDS, LEXICAL, TIMES, missing, read_schema
 from sophiactl.memory.server_errors import guarded
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 METADATA = "sophiactl"
 """Key of the collection's metadata that holds the schema."""
+
+NUMBERS = ("accesses", "keep_bucket")
+"""Fields whose index gives ranges and, for histograms, counts of single values."""
 
 
 class Connection:
@@ -75,26 +78,47 @@ def make(call: Connection, client: QdrantClient, collection: str, schema: Collec
             # Another client may have been faster; then its collection is as good as ours.
             if not call(lambda: client.collection_exists(collection)):
                 raise
+    make_indexes(call, client, collection)
+
+
+def make_indexes(call: Connection, client: QdrantClient, collection: str) -> None:
+    """Make those payload indexes that the collection does not have."""
     indexed = call(lambda: client.get_collection(collection)).payload_schema
     for field, kind in _indexes().items():
         if field not in indexed:
             _index(call, client, collection, field, kind)
 
 
-def _indexes() -> dict[str, models.PayloadSchemaType]:
+def at_work(info: models.CollectionInfo) -> str | None:
+    """What a collection's status says in words; None for one at rest."""
+    from qdrant_client.models import CollectionStatus, OptimizersStatusOneOf1
+
+    if isinstance(info.optimizer_status, OptimizersStatusOneOf1):
+        reason = "".join(letter for letter in info.optimizer_status.error if letter.isprintable())
+        return f"an optimization of the server failed: {reason[:200]}"
+    words = {
+        CollectionStatus.YELLOW: "the server is rebuilding segments",
+        CollectionStatus.GREY: "the server has segments to rebuild and waits for the next write",
+        CollectionStatus.RED: "the server has failed to serve a part of the collection",
+    }
+    waiting = info.update_queue.length if info.update_queue else 0
+    return words.get(info.status) or (f"the server has {waiting:,} writes to apply" if waiting else None)
+
+
+def _indexes() -> dict[str, Any]:
+    from qdrant_client.models import IntegerIndexParams, IntegerIndexType
     from qdrant_client.models import PayloadSchemaType as Kind
 
+    number = IntegerIndexParams(type=IntegerIndexType.INTEGER, lookup=True, range=True)
     return {
-        **dict.fromkeys(KEYWORDS, Kind.KEYWORD),
-        TERMS: Kind.KEYWORD,
-        "created_at": Kind.DATETIME,
-        "last_accessed": Kind.DATETIME,
+        **dict.fromkeys((*KEYWORDS, TERMS, "likeness", "keep_model"), Kind.KEYWORD),
+        **dict.fromkeys(TIMES, Kind.DATETIME),
+        **dict.fromkeys(NUMBERS, number),
         "pinned": Kind.BOOL,
-        "accesses": Kind.INTEGER,
     }
 
 
-def _index(call: Connection, client: QdrantClient, collection: str, field: str, kind: models.PayloadSchemaType) -> None:
+def _index(call: Connection, client: QdrantClient, collection: str, field: str, kind: Any) -> None:
     with warnings.catch_warnings():
         # The client's local mode, our stand-in for a server in tests, scans instead.
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")

@@ -15,6 +15,7 @@ from sophiactl.embedding.scan import Found, scan
 from sophiactl.errors import InputError, NotFound, SophiaError
 from sophiactl.memory.base import Point
 from sophiactl.memory.index import searchable_text
+from sophiactl.memory.judging import Judge
 from sophiactl.memory.lexical import Lexicon
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class EmbedJob:
         self.tally = Tally()
         schema = wiring.schema
         self._lexicon = Lexicon.of(schema)
+        self._judge = Judge(wiring.settings.memory.prune)
         self._mark = settings_mark(wiring.settings.embedding, wiring.model)
 
     @property
@@ -188,7 +190,8 @@ class EmbedJob:
         ids = {record.id for record in records}
         self._ledger.plan(row, ids)
         sparse = self._lexicon.thread([searchable_text(record) for record in records])
-        writes = [Write(record, vector) for record, vector in zip(records, sparse, strict=True)]
+        judged = self._judge.in_order(records)
+        writes = [Write(record, vector) for record, vector in zip(judged, sparse, strict=True)]
         done = set() if self._force else {name for name, is_done in before.items() if is_done} & ids
         kept = self._refresh([write for write in writes if write.record.id in done])
         waiting = [write for write in writes if write.record.id not in kept]
@@ -292,5 +295,7 @@ def merged(old: Record | None, new: Record) -> Record:
         last_accessed=old.last_accessed,
         tags=old.tags,
         state=old.state,
+        cooled_at=old.cooled_at,
+        merged_from=old.merged_from,
         rev=old.rev + 1,
     )

@@ -11,6 +11,7 @@ import msgspec
 from sophiactl.errors import NotFound, UsageError
 from sophiactl.memory.base import AnyOf, Equals, StoreInfo, TimeRange, Where
 from sophiactl.memory.index import searchable_text, write
+from sophiactl.memory.judging import Judge
 from sophiactl.memory.lexical import Lexicon
 from sophiactl.memory.rows import Threader, parse_file
 from sophiactl.model import MemoryClass, Record
@@ -127,7 +128,7 @@ def add(records: Sequence[Record], wiring: Wiring, *, purpose: str = "memory add
     merged = [_merged(old[record.id].record, record) if record.id in old else record for record in records]
     # The store is not held while texts are embedded, so that questions can be asked meanwhile.
     with wiring.store(create=True, purpose=purpose) as store:
-        write(store, Lexicon.of(store.schema), merged, vectors)
+        write(store, Lexicon.of(store.schema), merged, vectors, Judge(wiring.settings.memory.prune))
     return Written(tuple(names), tuple(old))
 
 
@@ -138,6 +139,7 @@ def _merged(old: Record, new: Record) -> Record:
         pinned=old.pinned or new.pinned,
         accesses=max(old.accesses, new.accesses),
         last_accessed=max(old.last_accessed or "", new.last_accessed or "") or None,
+        merged_from=tuple(dict.fromkeys((*old.merged_from, *new.merged_from))),
         rev=old.rev + 1,
     )
 

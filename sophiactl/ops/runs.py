@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sophiactl.runs.base import RunLedger, RunsConfig
 
 
+NUMBERS = frozenset({"vector", "terms"})
+"""Parts of the details of a question that say nothing to a person."""
+
+
 class SearchResult(msgspec.Struct, frozen=True):
     """Runs whose kept words hold a text; `kept` says whether the settings keep words at all."""
 
@@ -67,10 +71,14 @@ def feedback(run_id: str, verdict: str, ledger: RunLedger) -> Run:
 
 
 def as_data(run: Run) -> dict[str, Any]:
-    """Every field of a run for `--json`: what is unknown stands there as null, and is never left out."""
+    """Every field of a run for `--json`: what is unknown stands there as null, and is never left out.
+
+    But for the numbers of a question (its vector and term ids), which are for `prune verify` alone.
+    """
     fields = msgspec.structs.asdict(run)
     return {
         **fields,
+        "details": {name: value for name, value in run.details.items() if name not in NUMBERS},
         "calls": [msgspec.structs.asdict(call) for call in run.calls],
         "service_calls": [msgspec.structs.asdict(call) for call in run.service_calls],
     }

@@ -21,7 +21,8 @@ from sophiactl.connectors.state import ItemRow, ServiceRow
 from sophiactl.embedding.passages import settings_mark
 from sophiactl.errors import SophiaError
 from sophiactl.memory.base import Equals, Where
-from sophiactl.memory.index import searchable_text, write
+from sophiactl.memory.index import searchable_text, set_judged, write
+from sophiactl.memory.judging import DERIVED, Judge
 from sophiactl.memory.lexical import Lexicon
 from sophiactl.ops.embed_job import merged
 from sophiactl.ops.item_records import digest, record_ids, records
@@ -112,6 +113,7 @@ class SyncJob:
         self._progress = progress
         self._config = wiring.settings.embedding
         self._lexicon = Lexicon.of(wiring.schema)
+        self._judge = Judge(wiring.settings.memory.prune)
         self._mark = settings_mark(wiring.settings.embedding, wiring.model)
         self._embedder: TextEmbedder | None = None
         self._turn: asyncio.Lock | None = None
@@ -279,11 +281,12 @@ class SyncJob:
             names = [*(record.id for record in fresh), *stale]
             old = {point.record.id: point.record for point in store.get(names)}
             now = {record.id: _spot(record) for record in fresh}
-            _rejoin(store, self._lexicon, [record for name, record in old.items() if now.get(name) != _spot(record)])
+            left = [record for name, record in old.items() if now.get(name) != _spot(record)]
+            _rejoin(store, self._lexicon, self._judge, left)
             if stale:
                 store.delete(list(stale))
             if fresh:
-                write(store, self._lexicon, _merged(old, fresh), vectors)
+                write(store, self._lexicon, _merged(old, fresh), vectors, self._judge)
 
 
 def _told(service: str, error: Exception) -> SophiaError:
@@ -303,7 +306,7 @@ def _spot(record: Record) -> tuple[str | None, tuple[int, str, str]]:
     return record.thread, _place(record)
 
 
-def _rejoin(store: Store, lexicon: Lexicon, left: Collection[Record]) -> None:
+def _rejoin(store: Store, lexicon: Lexicon, judge: Judge, left: Collection[Record]) -> None:
     """Those who stood beside records that leave their places stand beside each other; before these are dropped."""
     names = {record.id for record in left}
     for thread in sorted({record.thread for record in left if record.thread}):
@@ -311,12 +314,14 @@ def _rejoin(store: Store, lexicon: Lexicon, left: Collection[Record]) -> None:
         members = sorted((point.record for point in points if point.record.id not in names), key=_place)
         gaps = {bisect(members, _place(record), key=_place) for record in left if record.thread == thread}
         beside = sorted({place for gap in gaps for place in (gap - 1, gap) if 0 <= place < len(members)})
-        shares = []
+        shares, judged = [], {}
         for place in beside:
             window = [searchable_text(near) for near in members[max(0, place - 1) : place + 2]]
             shares.append((members[place].id, lexicon.thread(window)[min(place, 1)]))
+            judged[members[place].id] = judge.changed(members[place], members[place - 1] if place else None)
         if shares:
             store.set_sparse(shares)
+            set_judged(store, judged)
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -333,9 +338,14 @@ def _merged(old: Mapping[str, Record], fresh: Sequence[Record]) -> list[Record]:
     for record in fresh:
         before = old.get(record.id)
         after = merged(before, record)
-        same = before is not None and msgspec.structs.replace(after, rev=before.rev) == before
-        found.append(before if same and before is not None else after)
+        found.append(before if before is not None and _same(before, after) else after)
     return found
+
+
+def _same(before: Record, after: Record) -> bool:
+    """Whether nothing differs but what follows from the words and the count of changes."""
+    kept = {name: getattr(before, name) for name in ("rev", *DERIVED)}
+    return msgspec.structs.replace(after, **kept) == before
 
 
 def _moment(text: str) -> datetime:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREMIUM_ASSUMPTION = "the same tokens, all on the premium model, at its list price"
 _TIERS = ("simple", "balanced", "premium")
-_OTHERS = frozenset({"connectors", "embed", "memory", "prune"})
+_OTHERS = frozenset({"connectors", "embed", "memory", "prune", "search"})
 """First words of commands that have runs and ask no model for an answer."""
 
 
@@ -61,9 +61,14 @@ def route_stats(runs: Iterable[Run]) -> RouteStats:
     """The figures of these runs, in bounded memory but for a few numbers a run; their order does not matter."""
     tally = _Tally()
     for run in runs:
-        if run.command.partition(" ")[0] not in _OTHERS:
+        if run.command.partition(" ")[0] not in _OTHERS and not _is_extract(run):
             tally.add(run)
     return tally.result()
+
+
+def _is_extract(run: Run) -> bool:
+    """Whether an answer was made without a model: nothing was routed."""
+    return run.command == "ask" and run.tier is None and not run.calls
 
 
 class _Tally:

@@ -24,6 +24,24 @@ LIMITS: dict[str, tuple[float, float]] = {
     "memory.retrieval.candidates": (1, 10_000),
     "memory.retrieval.dense_weight": (0, 1),
     "memory.retrieval.diversity": (0, 1),
+    "memory.prune.max_fraction": (0, 1),
+    "memory.prune.min_recall": (0, 1),
+    "memory.prune.recall_queries": (1, 10_000),
+    "memory.prune.plan_days": (0.001, 365),
+    "memory.prune.archive_days": (0, 36_500),
+    "memory.prune.cold_days": (0, 36_500),
+    "memory.prune.rate": (0, 1_000_000),
+    **{
+        f"memory.prune.classes.{name}.{setting}": limits
+        for name in ("working", "episodic", "semantic", "procedural", "source")
+        for setting, limits in (
+            ("ttl_days", (0, 36_500)),
+            ("grace_days", (0, 36_500)),
+            ("floor", (0, 256)),
+            ("budget", (0, 10**12)),
+            ("min_keep", (0, 10**12)),
+        )
+    },
     "embedding.threads": (0, 1024),
     "embedding.chunk_tokens": (16, 254),
     "embedding.overlap_tokens": (0, 127),

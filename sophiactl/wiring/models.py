@@ -140,7 +140,9 @@ class ModelParts:
         """The ledger of runs, for the caller to close. Raises `ConfigError`, `StoreError`, `Unreachable`."""
         from sophiactl.runs.opening import open_ledger
 
-        return open_ledger(self.settings.runs, self._state, self._env)
+        runs = self.settings.runs
+        # A file needs no password: the sources of secrets are not looked at for it.
+        return open_ledger(runs, self._state, self._env if runs.url else {})
 
     def answers(self, clock: Clock) -> AnswerCache | None:
         """The cache of answers, for the caller to close; None while it is off.

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import RunCli
 
+PRUNED = {"SOPHIACTL_MEMORY__PRUNE__CLASSES__EPISODIC__MIN_KEEP": "0"}
+"""Lets the one conversation of the `memory` fixture go."""
+_PLANNED = ["prune plan --fraction 0.5 --output {work}/plan.jsonl"]
+BEFORE = {
+    "prune verify": _PLANNED,
+    "prune apply": _PLANNED,
+    "prune restore": [*_PLANNED, "prune apply {work}/plan.jsonl --allow-fraction"],
+}
+"""What has to be done before a sample."""
+
 FIELDS = ["version", "command", "status", "exit_code", "data", "errors"]
 
 PASSED_ON = {"secrets run"}
@@ -58,6 +68,14 @@ SAMPLES: dict[str, list[str]] = {
     "memory import": ["{docs}/rows.jsonl"],
     "memory export": ["--class", "episodic"],
     "memory stats": [],
+    "memory erase": ["m1", "--yes"],
+    "prune": [],
+    "prune plan": ["--fraction", "0.5", "--output", "{work}/half.jsonl"],
+    "prune verify": ["{work}/plan.jsonl"],
+    "prune apply": ["{work}/plan.jsonl", "--allow-fraction"],
+    "prune restore": ["--id", "m1"],
+    "prune explain": ["m1"],
+    "prune log": [],
     "models list": [],
     "models pull": ["--base-url", "http://127.0.0.1:9"],
     "models path": [],
@@ -212,9 +230,13 @@ def company(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("path", [path for path in SAMPLES if path not in PASSED_ON])
-def test_success_gives_an_envelope(run_cli: RunCli, memory: Path, path: str, request: pytest.FixtureRequest) -> None:
-    words = [word.format(docs=memory) for word in SAMPLES[path]]
-    env = request.getfixturevalue("company") if path.startswith(("secrets", "connectors")) else {}
+def test_success_gives_an_envelope(
+    run_cli: RunCli, memory: Path, tmp_path: Path, path: str, request: pytest.FixtureRequest
+) -> None:
+    words = [word.format(docs=memory, work=tmp_path) for word in SAMPLES[path]]
+    env = request.getfixturevalue("company") if path.startswith(("secrets", "connectors")) else PRUNED
+    for line in BEFORE.get(path, ()):
+        assert run_cli(*line.format(work=tmp_path).split(), env=env).code == 0
     ran = run_cli(*path.split(), *words, "--json", "--quiet", env=env)
     assert (ran.code, ran.err) == (0, "")
     assert list(ran.json) == FIELDS

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from sophiactl.memory.base import AnyOf, Equals, HasId, Hit, Point, SparseVector, Store, TimeRange, Where
+from sophiactl.memory.base import (
+    AnyOf,
+    Equals,
+    HasId,
+    Hit,
+    NumberRange,
+    Point,
+    SparseVector,
+    Store,
+    TimeRange,
+    Where,
+)
+from sophiactl.memory.payload import FIELDS
 from sophiactl.model import MemoryClass, MemoryState, Record
 
 if TYPE_CHECKING:
@@ -48,13 +60,18 @@ class Chance:
             "pinned": pick([True, False]),
             "accesses": pick([0, 1, 5]),
             "tags": pick([[], ["x"], ["x", "y"]]),
+            "keep_score": pick([None, 0.123456, 0.5, 0.987654321987654]),
+            "keep_bucket": pick([None, 0, 31, 32, 255]),
+            "cooled_at": pick([None, "2026-02-02T00:00:00Z"]),
+            "merged_from": pick([[], ["a", "caf\udce9"]]),
             "metadata": pick([{}, {"flag": True}, {"flag": False, "n": 3}, {'q"r': "v"}, {"a.b": ["x", 1, None]}]),
         }
         return dict(self.random.sample(sorted(every.items()), self.random.randint(0, len(every))))
 
     def point(self) -> Point:
         given = {"class_" if name == "class" else name: value for name, value in self.fields().items()}
-        given["tags"] = tuple(given.get("tags", ()))
+        for field in ("tags", "merged_from"):
+            given[field] = tuple(given.get(field, ()))
         name = self.random.choice(NAMES)
         for field, kind in (("class_", MemoryClass), ("state", MemoryState)):
             if field in given:
@@ -73,6 +90,10 @@ class Chance:
                 Equals("metadata.a.b", "x"),
                 Equals('metadata.q"r', "v"),
                 Equals("source", "caf\udce9"),
+                NumberRange("keep_score", most=0.5),
+                NumberRange("keep_bucket", 31.5, 200),
+                NumberRange("accesses", least=0.5),
+                TimeRange("cooled_at", "2026-01-15"),
                 AnyOf("thread", ("t1", "t3")),
                 AnyOf("tags", ("y",)),
                 TimeRange("created_at", "2026-01-15", None),
@@ -90,7 +111,9 @@ class Chance:
 
 def change(chance: Chance) -> Callable[[Store], None]:
     """One random change, to be applied to both stores."""
-    kind = chance.random.choice(["upsert", "upsert", "insert", "delete", "guarded", "fields", "sparse"])
+    kind = chance.random.choice(
+        ["upsert", "upsert", "insert", "delete", "guarded", "fields", "guarded fields", "sparse"]
+    )
     points = [chance.point() for _ in range(chance.random.randint(1, 8))]
     names, fields, where = chance.names(), chance.fields(), chance.where()
     vectors = [(name, chance.sparse()) for name in dict.fromkeys(names)]
@@ -98,8 +121,9 @@ def change(chance: Chance) -> Callable[[Store], None]:
         "upsert": lambda store: store.upsert(points),
         "insert": lambda store: store.upsert(points, insert_only=True),
         "delete": lambda store: store.delete(names),
-        "guarded": lambda store: store.delete(names, unless=where),
+        "guarded": lambda store: store.delete(names, only=where),
         "fields": lambda store: store.set_fields(names, fields),
+        "guarded fields": lambda store: store.set_fields(names, fields, only=where),
         "sparse": lambda store: store.set_sparse(vectors),
     }
     return changes[kind]
@@ -144,6 +168,11 @@ def test_the_same_calls_give_the_same_answers(open_pair: tuple[Open, Open], seed
             assert edge.get(names) == server.get(names)
             for field in ("class", "state", "thread", "tags", "metadata.a.b", "source"):
                 assert edge.facet(field, where) == server.facet(field, where)
+            for field in ("accesses", "rev", "position", "keep_bucket"):
+                assert edge.histogram(field, where) == server.histogram(field, where)
+            wanted = chance.random.sample(sorted(FIELDS), 5)
+            mine, theirs = ({row["id"]: row for row in one.rows(["id", *wanted], where)} for one in (edge, server))
+            assert mine == theirs
             dense, sparse, limit = chance.dense(), chance.sparse(), chance.random.randint(1, 30)
             same_hits(edge.search_dense(dense, limit, where), server.search_dense(dense, limit, where))
             same_hits(edge.search_sparse(sparse, limit, where), server.search_sparse(sparse, limit, where))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sophiactl.errors import InvalidVector, NotFound, StoreError, StoreMismatch, UsageError
-from sophiactl.memory.base import CollectionSchema, Equals, HasId, Point, SparseVector, Store, Where
+from sophiactl.memory.base import CollectionSchema, Equals, HasId, Point, SparseVector, Store, TimeRange, Where
 from sophiactl.model import Locator, MemoryClass, MemoryState, Record
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ RICH = Record(
     last_accessed="2026-02-02T00:00:00Z",
     rev=3,
     tags=("x", "y"),
+    keep_score=0.123456,
+    keep_bucket=31,
+    keep_model="learned-1",
+    likeness="0f" * 16,
+    merged_from=("b", "caf\udce9", "\n"),
+    cooled_at="2026-03-02T00:00:00Z",
     metadata={
         "f": 0.1,
         "ulp": -3.681203664508997e-197,
@@ -58,6 +64,9 @@ RICH = Record(
         "e": {},
     },
 )
+
+
+HOSTILE = ["caf\udce9", "line\nbreak", "\x00", "", '"; DROP', "ünï 𝔘", "a" * 5000, "[]", "\udc00\ud800"]
 
 
 def test_it_is_a_store(store: Store) -> None:
@@ -140,16 +149,39 @@ def test_delete(store: Store) -> None:
     assert ids(store) == ["b", "c"]
 
 
-def test_a_guarded_delete_spares_what_matches(store: Store) -> None:
+def test_a_guarded_delete_takes_only_what_matches(store: Store) -> None:
     store.upsert([point("a", pinned=True), point("b", rev=2), point("c"), point("d")])
-    store.delete(["a", "b", "c"], unless=Where((Equals("pinned", True),)))
+    store.delete(["a", "b", "c", "zz"], only=Where(none=(Equals("pinned", True),)))
     assert ids(store) == ["a", "d"]
-    store.delete(["a"], unless=Where(none=(Equals("rev", 9),)))
+    store.delete(["a"], only=Where((Equals("rev", 9),)))
+    store.delete(["a"], only=Where(none=(Equals("rev", 1),)))
+    store.delete(["a"], only=Where((HasId(("d",)),)))
+    store.delete(["a"], only=Where((HasId(()),)))
     assert ids(store) == ["a", "d"]
-    store.delete(["a"], unless=Where())
-    assert ids(store) == ["a", "d"]
-    store.delete(["a"], unless=Where((Equals("rev", 9),)))
+    store.delete(["a"], only=Where((Equals("rev", 1),), (Equals("rev", 9),)))
     assert ids(store) == ["d"]
+    store.delete(["d"], only=Where())
+    assert ids(store) == []
+
+
+def test_a_guarded_delete_spares_what_changed_since(store: Store) -> None:
+    store.upsert([point(name) for name in HOSTILE])
+    store.set_fields(HOSTILE[:1], {"rev": 2})
+    store.set_fields(HOSTILE[1:2], {"accesses": 1, "last_accessed": "2026-05-01T00:00:00Z"})
+    store.set_fields(HOSTILE[2:3], {"pinned": True})
+    unread = TimeRange("last_accessed", since="2026-04-30T00:00:00Z")
+    store.delete([*HOSTILE, "unknown"], only=Where((Equals("rev", 1),), (Equals("pinned", True), unread)))
+    assert ids(store) == sorted(HOSTILE[:3])
+
+
+@pytest.mark.parametrize("bad", [Where((Equals("nope", 1),)), Where((TimeRange("created_at", "soon"),))])
+def test_a_guard_that_makes_no_sense_changes_nothing(store: Store, bad: Where) -> None:
+    store.upsert([point("a")])
+    with pytest.raises(UsageError):
+        store.delete(["a"], only=bad)
+    with pytest.raises(UsageError):
+        store.set_fields(["a"], {"rev": 5}, only=bad)
+    assert store.get(["a"])[0].record.rev == 1
 
 
 def test_more_points_than_one_batch(store: Store) -> None:
@@ -159,7 +191,9 @@ def test_more_points_than_one_batch(store: Store) -> None:
     assert len(store.get(names)) == 1203
     assert sorted(one.record.id for one in store.scroll(page=100)) == names
     store.set_fields(names, {"state": "cold"})
-    store.delete(names[:600], unless=Where((Equals("state", "active"),)))
+    store.set_fields(names, {"rev": 9}, only=Where((Equals("state", "active"),)))
+    assert store.count(Where((Equals("rev", 9),))) == 0
+    store.delete(names[:600], only=Where((Equals("state", "cold"),)))
     store.delete(names[600:1200])
     assert ids(store) == names[1200:]
 
@@ -193,6 +227,21 @@ def test_set_fields_changes_only_them(store: Store) -> None:
     assert store.count() == 1
     assert ids(store, Equals("pinned", True)) == []
     assert ids(store, Equals("pinned", False)) == [RICH.id]
+
+
+def test_set_fields_under_a_guard(store: Store) -> None:
+    store.upsert([point("a", rev=2), point("b"), point("c", pinned=True), point("d")])
+    unchanged = Where((Equals("rev", 1), Equals("state", "active")), (Equals("pinned", True),))
+    store.set_fields(["a", "b", "c", "zz"], {"state": "cold", "cooled_at": "2026-05-01T00:00:00Z"}, only=unchanged)
+    store.set_fields(["a", "b", "c", "d"], {"title": "never"}, only=Where((HasId(()),)))
+    assert ids(store, Equals("state", "cold")) == ["b"]
+    assert ids(store, TimeRange("cooled_at", since="2026-05-01")) == ["b"]
+    (cold,) = store.get(["b"], vectors=True)
+    assert cold.record == Record(id="b", text="text of b", state=MemoryState.COLD, cooled_at="2026-05-01T00:00:00Z")
+    np.testing.assert_array_equal(cold.dense, np.array([1, 0, 0, 0], dtype=np.float32))
+    store.set_fields(["a", "b"], {"state": "active", "cooled_at": None}, only=Where((Equals("state", "cold"),)))
+    assert ids(store, Equals("state", "active")) == list("abcd")
+    assert ids(store, TimeRange("cooled_at")) == []
 
 
 def test_set_fields_keeps_exact_values_exact(store: Store) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sophiactl.errors import InvalidVector, StoreError, StoreMismatch, UsageError
-from sophiactl.memory.base import AnyOf, CollectionSchema, Equals, HasId, SparseVector, TimeRange
-from sophiactl.memory.filters import Among, Between, Match, MatchAny, clause
-from sophiactl.memory.payload import FIELDS, decode, encode, encode_fields, facet_value, user_id
+from sophiactl.memory.base import AnyOf, CollectionSchema, Equals, HasId, NumberRange, SparseVector, TimeRange
+from sophiactl.memory.filters import Among, Between, Match, MatchAny, Span, clause
+from sophiactl.memory.payload import FIELDS, decode, encode, encode_fields, facet_value, row, row_keys, user_id
 from sophiactl.memory.points import PointIds, check_name, check_schema, checked_rows, checked_sparse, read_schema
 from sophiactl.model import Locator, MemoryClass, MemoryState, Record
 
@@ -48,6 +48,12 @@ RECORDS = st.builds(
     rev=SMALL,
     tags=st.lists(ANY_TEXT, max_size=3).map(tuple),
     metadata=st.dictionaries(ANY_TEXT, VALUES, max_size=4),
+    keep_score=st.none() | st.floats(0, 1),
+    keep_bucket=st.none() | st.integers(0, 255),
+    keep_model=MAYBE,
+    likeness=MAYBE,
+    merged_from=st.lists(ANY_TEXT, max_size=3).map(tuple),
+    cooled_at=TIMES,
 )
 
 IDS = PointIds("main")
@@ -92,6 +98,18 @@ def test_setting_every_field_makes_one_record_the_other(old: Record, new: Record
     new = msgspec.structs.replace(new, id=old.id)
     fields = {name: getattr(new, name.replace("class", "class_")) for name in FIELDS if name != "id"}
     assert decode(through_json({**encode(old), **encode_fields(fields)})) == new
+
+
+@given(RECORDS, st.lists(st.sampled_from(sorted(FIELDS)), unique=True))
+def test_a_row_is_a_part_of_the_record(record: Record, fields: list[str]) -> None:
+    whole, keys = through_json(encode(record)), row_keys(fields)
+    json_form = json.loads(json.dumps(msgspec.to_builtins(record)))
+    held = {name: value for name, value in json_form.items() if value is not None}
+    found = row({key: value for key, value in whole.items() if key in keys})
+    assert repr(found) == repr({name: found[name] for name in found if name in fields})
+    for name in fields:
+        if name in held and held[name] not in ([], {}):
+            assert repr(found[name]) == repr(held[name])
 
 
 @given(RECORDS)
@@ -219,6 +237,28 @@ def test_rows_are_unit_vectors_and_zero_stays_zero() -> None:
     assert np.allclose(rows, np.array([[0.6, 0.8], [0, 0], [half, half], [1, 0]]), atol=1e-6)
 
 
+@given(st.integers(0, 2**32), st.integers(1, 1024), st.floats(-30, 30))
+def test_unit_vectors_stay_as_they_are(seed: int, dimension: int, power: float) -> None:
+    rows = np.random.default_rng(seed).normal(size=(20, dimension)) * 10.0**power
+    once = checked_rows(list(rows.astype(np.float32)), dimension)
+    again = checked_rows(list(once), dimension)
+    assert again.tobytes() == once.tobytes()
+    squares = (once.astype(np.float64) ** 2).sum(axis=1)
+    # The engine leaves alone what is this near to 1.
+    assert np.abs(squares - 1).max() < 1e-6
+
+
+@pytest.mark.parametrize(("length", "left"), [(1 + 3e-7, True), (1 - 3e-7, True), (1 + 1e-6, False), (0.5, False)])
+def test_only_what_is_nearly_a_unit_vector_stays(length: float, *, left: bool) -> None:
+    row = np.array([0.6 * length, 0.8 * length], dtype=np.float32)
+    assert (checked_rows([row], 2)[0].tobytes() == row.tobytes()) is left
+
+
+def test_zeros_keep_their_sign() -> None:
+    row = np.array([0.0, -0.0, 0.0], dtype=np.float32)
+    assert checked_rows([row], 3)[0].tobytes() == row.tobytes()
+
+
 @pytest.mark.parametrize("vector", [None, [1.0], [[1.0, 2.0]], [math.nan, 0.0], [math.inf, 0.0], 5.0])
 def test_vectors_that_are_refused(vector: Any) -> None:
     with pytest.raises(InvalidVector):
@@ -267,6 +307,11 @@ def test_a_missing_sparse_vector_is_refused() -> None:
         (Equals("source", "caf\udce9"), Match("_exact_source", '"caf\\udce9"')),
         (AnyOf("tags", ("a", "b")), MatchAny("tags", ["a", "b"])),
         (AnyOf("tags", ()), Among([])),
+        (NumberRange("keep_score", 0.1, 0.5), Span("keep_score", 0.1, 0.5)),
+        (NumberRange("keep_bucket", 0.1, 31.9), Span("keep_bucket", 1.0, 31.0)),
+        (NumberRange("rev", None, math.inf), Span("rev", None, None)),
+        (NumberRange("metadata.a", 0.1), Span('metadata."a"', 0.1, None)),
+        (NumberRange("rev", 2, 1), Among([])),
         (HasId(("a", "a")), Among([IDS("a")])),
         (
             TimeRange("created_at", "2026-01-31", "2026-01-31T10:00:00+02:00"),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sophiactl.memory.base import Equals, Hit, Where
-from sophiactl.memory.retrieval import ACTIVE, active, fuse, mmr
+from sophiactl.memory.retrieval import ACTIVE, ACTIVE_OR_COLD, fuse, mmr, searched
 
 scores = st.floats(-5, 50, allow_nan=False)
 hits = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), scores, max_size=12).map(
@@ -68,7 +68,8 @@ def test_mmr_gives_no_more_than_there_is() -> None:
     assert mmr([], np.zeros((0, 2), dtype=np.float32), 3, 0.3) == []
 
 
-def test_only_active_memories_are_searched_whatever_the_filter() -> None:
+def test_cold_memories_are_searched_only_when_asked_for_whatever_the_filter() -> None:
     own = Where(all=(Equals("class", "episodic"),), none=(Equals("pinned", value=True),))
-    assert active(None) == Where(all=(ACTIVE,))
-    assert active(own) == Where(all=(ACTIVE, *own.all), none=own.none)
+    assert searched() == Where(all=(ACTIVE,))
+    assert searched(own) == Where(all=(ACTIVE, *own.all), none=own.none)
+    assert searched(own, deep=True) == Where(all=(ACTIVE_OR_COLD, *own.all), none=own.none)
