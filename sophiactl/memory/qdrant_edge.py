@@ -14,7 +14,8 @@ from sophiactl.errors import StoreError
 from sophiactl.locks import FileLock
 from sophiactl.memory import edge_folder, edge_shard
 from sophiactl.memory.base import EVERYTHING, Hit, Point, SparseVector, StoreInfo
-from sophiactl.memory.filters import Among, Between, MatchAny, Span, clause, is_everything
+from sophiactl.memory.edge_filters import engine_filter
+from sophiactl.memory.filters import is_everything
 from sophiactl.memory.payload import ID_FIELDS, TERMS, encode, encode_fields, facet_keys, row_keys, user_id
 from sophiactl.memory.points import (
     DENSE,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import qdrant_edge
     from numpy.typing import NDArray
 
-    from sophiactl.memory.base import CollectionSchema, Condition, Vector, Where
+    from sophiactl.memory.base import CollectionSchema, Vector, Where
 
 T = TypeVar("T")
 
@@ -130,20 +131,17 @@ class EdgeStore:
 
     def delete(self, ids: Sequence[str], *, only: Where = EVERYTHING) -> None:
         """Delete those of these points that match `only`."""
-        guard = None if is_everything(only) else self._filter(only)
-        for batch in batches(self._ids.many(ids)):
+        for batch in self._matching(ids, only):
             self._miscounted = True
-            if guard is None:
-                self._update("delete_points", batch)
-            else:
-                self._update("delete_points_by_filter", self._among(batch, guard))
+            self._update("delete_points", batch)
         self._seal(len(ids))
 
     def set_fields(self, ids: Sequence[str], fields: dict[str, Any], *, only: Where = EVERYTHING) -> None:
         """Set fields of those of these records that match `only`; vectors stay as they are."""
-        payload, guard = encode_fields(fields), self._filter(only)
-        for batch in batches(self._ids.many(ids)) if payload else ():
-            self._update("set_payload_by_filter", self._among(batch, guard), payload)
+        payload = encode_fields(fields)
+        for batch in self._matching(ids, only) if payload else ():
+            chosen = self._engine.Filter([self._engine.HasIdCondition(set(batch))])
+            self._update("set_payload_by_filter", chosen, payload)
 
     def set_sparse(self, vectors: Sequence[tuple[str, SparseVector]]) -> None:
         """Replace the sparse vector of existing points."""
@@ -175,7 +173,7 @@ class EdgeStore:
         """All matching points in the engine's id order, page by page."""
         yield from map(edge_shard.point_of, self._records(where, page, with_payload=True, with_vector=vectors))
 
-    def rows(self, fields: Sequence[str], where: Where = EVERYTHING, *, page: int = 5000) -> Iterator[dict[str, Any]]:
+    def rows(self, fields: Sequence[str], where: Where = EVERYTHING, *, page: int = 1000) -> Iterator[dict[str, Any]]:
         """These fields of all matching points, in the engine's id order."""
         records = self._records(where, page, with_payload=row_keys(fields))
         yield from rows_of((record.payload for record in records), fields)
@@ -363,25 +361,25 @@ class EdgeStore:
     def _sparse(self, vector: SparseVector) -> qdrant_edge.SparseVector:
         return self._engine.SparseVector(list(vector.indices), list(vector.values))
 
-    def _among(self, points: Sequence[str], guard: qdrant_edge.Filter) -> qdrant_edge.Filter:
-        return self._engine.Filter(must=[self._engine.HasIdCondition(set(points)), guard])
+    def _matching(self, ids: Sequence[str], only: Where) -> Iterator[Sequence[str]]:
+        """Engine ids of those that match, in batches. They are found before the write and never by it.
+
+        After a crash the engine replays its log on segments of which some were flushed, where a filter may choose
+        others than it did: payloads and their indexes would differ ever after.
+        """
+        guard = None if is_everything(only) else self._filter(only)
+        for batch in batches(self._ids.many(ids)):
+            if guard is None:
+                yield batch
+                continue
+            chosen = self._engine.Filter(must=[self._engine.HasIdCondition(set(batch)), guard])
+            request = self._engine.ScrollRequest(None, len(batch), chosen, with_payload=False)
+            found, _ = self._call(partial(edge_shard.scrolled, request))
+            if found:
+                yield [str(record.id) for record in found]
 
     def _filter(self, where: Where) -> qdrant_edge.Filter:
-        def made(conditions: tuple[Condition, ...]) -> list[Any]:
-            return self._guard(lambda: [self._condition(condition) for condition in conditions])
-
-        return self._engine.Filter(must=made(where.all), must_not=made(where.none))
-
-    def _condition(self, condition: Condition) -> Any:
-        engine, found = self._engine, clause(condition, self._ids, booleans=False)
-        if isinstance(found, Among):
-            return engine.HasIdCondition(set(found.ids))
-        if isinstance(found, Between):
-            return engine.FieldCondition(found.path, range=engine.RangeDateTime(gte=found.since, lt=found.until))
-        if isinstance(found, Span):
-            return engine.FieldCondition(found.path, range=engine.RangeFloat(gte=found.least, lte=found.most))
-        match = engine.MatchAny(found.values) if isinstance(found, MatchAny) else engine.MatchValue(found.value)
-        return engine.FieldCondition(found.path, match=match)
+        return self._guard(lambda: engine_filter(where, self._ids))
 
     def _call(self, operation: Callable[[qdrant_edge.EdgeShard], T]) -> T:
         shard = self._shard

@@ -14,7 +14,7 @@ from sophiactl.locks import FileLock
 from sophiactl.memory import audit
 from sophiactl.memory.apply import ApplyReport
 from sophiactl.memory.apply import apply as apply_plan
-from sophiactl.memory.durable import removed
+from sophiactl.memory.durable import removed, replaced
 from sophiactl.memory.expire import expire_archives
 from sophiactl.memory.journal import read_progress
 from sophiactl.memory.moments import seconds_of
@@ -128,12 +128,8 @@ def _taken_in(path: Path, folder: PruneFolder) -> Path:
     header = check_plan(path)
     own = folder.plan(header.id)
     if not own.exists() or check_plan(own).sha256 != header.sha256:
-        try:
-            shutil.copyfile(path, own)
-        except OSError as error:
-            from sophiactl.memory.durable import failed
-
-            raise failed(own, error) from error
+        with path.open("rb") as given, replaced(own) as copy:
+            shutil.copyfileobj(given, copy)
     return own
 
 
