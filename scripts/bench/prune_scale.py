@@ -3,8 +3,9 @@
     python scripts/bench/prune_scale.py [--memories 100000,1000000] [--fraction 0.2] [--folder DIR] [--output FILE]
 
 Fills a collection (384-d unit vectors, sparse vectors of 12 terms, payloads as a chat import makes them) and plans in a
-process of its own: by a fraction, by the settings, and with every worth taken anew from the texts. CPU seconds, the
-highest resident memory (anonymous, and of mapped files), time a memory, and the growth from the first size to the last.
+process of its own: by a fraction, by the settings, and with every worth taken anew from the texts; then the first plan
+is applied and restored. CPU seconds, the highest resident memory (anonymous, and of mapped files), time a memory, and
+the growth from the first size to the last.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sophiactl.memory.apply import apply
 from sophiactl.memory.base import CollectionSchema, Point, SparseVector
 from sophiactl.memory.judging import Judge
+from sophiactl.memory.plan_file import read_header
 from sophiactl.memory.planning import PlanRequest, make_plan
 from sophiactl.memory.policy import PruneConfig
+from sophiactl.memory.prune_folder import PruneFolder
 from sophiactl.memory.qdrant_edge import EdgeStore
+from sophiactl.memory.restore import restore
 from sophiactl.model import MemoryClass, Record
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "settings": {},
     "texts": {"fraction": 0.2, "policy": "density"},
 }
+STEPS = ("apply", "restore")
 
 
 def records(number: int) -> Iterator[Record]:
@@ -157,6 +163,47 @@ def measure(folder: Path, name: str, fraction: float) -> dict[str, Any]:
     }
 
 
+def carry_out(folder: Path, name: str) -> dict[str, Any]:
+    """Apply the plan by fraction, or restore it, in this process."""
+    path, pruned = folder / "plans" / "fraction.jsonl", PruneFolder(folder / "prune", "b").prepare()
+    header = read_header(path)
+    clock = lambda: NOW  # noqa: E731 - the memories' own time
+
+    def opened() -> EdgeStore:
+        return EdgeStore.open(folder, "b", SCHEMA, create=False, lock_timeout=0, purpose="benchmark")
+
+    with Watched() as watched:
+        begun, wall = time.process_time(), time.perf_counter()
+        if name == "apply":
+            done = apply(
+                path,
+                header,
+                opened,
+                pruned,
+                clock=clock,
+                progress=lambda _: None,
+                stop=lambda: False,
+                wait=time.sleep,
+            )
+            moved, size = done.archived, done.archive_bytes
+        else:
+            moved = restore(pruned, opened, clock=clock, progress=lambda _: None, plan_id=header.id).restored
+            size = pruned.archive(header.id).stat().st_size
+        ended, over = time.process_time(), time.perf_counter()
+    return {
+        "plan": name,
+        "memories": header.before,
+        "lines": moved,
+        "cpu_s": round(ended - begun, 2),
+        "wall_s": round(over - wall, 2),
+        "a_second": round(moved / (over - wall)),
+        "us_a_memory": round((ended - begun) / max(moved, 1) * 1e6, 2),
+        "anonymous_mb": round(watched.anonymous, 1),
+        "mapped_mb": round(watched.mapped, 1),
+        "archive_mb": round(size / 2**20, 1),
+    }
+
+
 def alone(folder: Path, name: str, fraction: float) -> dict[str, Any]:
     """`measure` in a process of its own."""
     command = [sys.executable, __file__, "--measure", name, "--folder", str(folder), "--fraction", str(fraction)]
@@ -172,12 +219,14 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=0.2)
     parser.add_argument("--folder", type=Path, help="where to make the collections, or an existing one to measure")
     parser.add_argument(
-        "--measure", choices=sorted(REQUESTS), help="measure one plan of an existing collection, as JSON"
+        "--measure", choices=(*REQUESTS, *STEPS), help="measure one step on an existing collection, as JSON"
     )
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     if args.measure:
-        print(json.dumps(measure(args.folder, args.measure, args.fraction)))
+        step = args.measure
+        done = carry_out(args.folder, step) if step in STEPS else measure(args.folder, step, args.fraction)
+        print(json.dumps(done))
         return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=args.folder) as place:
@@ -186,10 +235,10 @@ def main() -> None:
             begun = time.perf_counter()
             fill(folder, number)
             print(f"{number} memories made in {time.perf_counter() - begun:.0f} s", flush=True)
-            for name in REQUESTS:
+            for name in (*REQUESTS, *STEPS):
                 rows.append(alone(folder, name, args.fraction))
                 print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
-    for name in REQUESTS:
+    for name in (*REQUESTS, *STEPS):
         found = [row for row in rows if row["plan"] == name]
         growth = found[-1]["us_a_memory"] / found[0]["us_a_memory"]
         print(f"{name}: time a memory grows by {growth:.2f} from {found[0]['memories']} to {found[-1]['memories']}")

@@ -12,7 +12,7 @@ from sophiactl.memory.frames import key_of, name_of
 from sophiactl.memory.journal import Restored, read_events
 from sophiactl.memory.moments import exact_stamp, seconds_of
 from sophiactl.memory.restore_choice import left_alone
-from sophiactl.memory.tombstones import Tombstone, bury, read_tombstones
+from sophiactl.memory.tombstones import EXPIRED, Tombstone, bury, read_tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from sophiactl.memory.prune_folder import PruneFolder
 
-REASON = "archive expired"
 _DAY = 86_400.0
 
 
@@ -67,4 +66,4 @@ def _tombstones(folder: PruneFolder, plan: str, at: str) -> Iterator[Tombstone]:
     for _, found in ArchiveReader(folder.archive(plan)).heads():
         if found.key not in seen:
             seen.add(found.key)
-            yield Tombstone(name_of(found.key), found.sha256.hex(), REASON, at, plan)
+            yield Tombstone(name_of(found.key), found.sha256.hex(), EXPIRED, at, plan)

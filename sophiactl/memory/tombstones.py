@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+EXPIRED = "archive expired"
+"""The reason of a tombstone that stands for an archive whose time was over."""
 _WINDOW = 1000
 
 
@@ -73,6 +75,11 @@ def read_tombstones(path: Path) -> Iterator[Tombstone]:
         return
     except OSError as error:
         raise failed(path, error) from error
+
+
+def erased_ids(path: Path) -> frozenset[str]:
+    """Ids of memories that somebody asked to erase; those whose time in an archive was over are not among them."""
+    return frozenset(stone.id for stone in read_tombstones(path) if stone.reason != EXPIRED)
 
 
 def bury(path: Path, tombstones: Iterable[Tombstone]) -> int:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from sophiactl.memory.base import Store
     from sophiactl.memory.prune_folder import PruneFolder
     from sophiactl.model import Record
     from sophiactl.wiring import Wiring
@@ -158,7 +159,8 @@ def _apply(
         header = checked_plan(path, store, wiring)
         actions = sum(header.counts.values())
         if actions and read_progress(folder.journal(header.id)).sha is None:
-            recall = _allowed(path, header, options, replayed(path, header, store, wiring), wiring)
+            recall = _recall(path, header, store, options, wiring)
+            _check(path, header, options, recall, wiring)
     if actions:
         with _leased(wiring) as fence:
             report = _carried_out(path, header, options, wiring, progress, stop, fence)
@@ -210,7 +212,17 @@ def _expired(path: Path, now: datetime) -> bool:
         return False  # damaged: for a person to look at
 
 
-def _allowed(path: Path, header: Header, options: ApplyOptions, recall: VerifyReport, wiring: Wiring) -> VerifyReport:
+def _recall(path: Path, header: Header, store: Store, options: ApplyOptions, wiring: Wiring) -> VerifyReport | None:
+    """What past questions would still find; a ledger that cannot be read is an error, unless nobody wants to know."""
+    try:
+        return replayed(path, header, store, wiring)
+    except SophiaError:
+        if options.allow_recall:
+            return None
+        raise
+
+
+def _check(path: Path, header: Header, options: ApplyOptions, recall: VerifyReport | None, wiring: Wiring) -> None:
     """Raise `UsageError` for a plan that takes too much, `SophiaError` for one that loses too much, unless allowed."""
     config = wiring.settings.memory.prune
     total = sum(header.counts.values())
@@ -220,13 +232,12 @@ def _allowed(path: Path, header: Header, options: ApplyOptions, recall: VerifyRe
             f"plan {header.id} takes {share:.0%} of the memory, {config.max_fraction:.0%} is the most of one run",
             hint=f"if that is meant: sophiactl prune apply {path.stem} --allow-fraction",
         )
-    if recall.enough is False and not options.allow_recall:
+    if recall is not None and recall.enough is False and not options.allow_recall:
         raise SophiaError(
             f"under plan {header.id} past questions would find {recall.kept:.1%} of what they find now, "
             f"{recall.least:.0%} is the least",
             hint=f"see which: sophiactl prune verify {path.stem}; if that is meant: --allow-recall",
         )
-    return recall
 
 
 def _carried_out(

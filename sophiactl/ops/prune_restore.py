@@ -73,10 +73,21 @@ def restore(
             since=since,
             wait=time.sleep,
         )
+        if plan is not None and not (report.restored or report.existing or report.cooled_back):
+            _tell_why(plan, folder)
         if report.restored or report.cooled_back:
             counts = {"restored": report.restored, "cooled_back": report.cooled_back}
             audit.append(folder.log, "restore", clock=wiring.clock, plan=plan, counts=counts)
     return report
+
+
+def _tell_why(plan: str, folder: PruneFolder) -> None:
+    """Raise `NotFound` for a plan whose archive is gone."""
+    if read_progress(folder.journal(plan)).archived and not folder.archive(plan).exists():
+        raise NotFound(
+            f"the archive of plan {plan} is gone: its time was over",
+            hint="archives are kept for memory.prune.archive_days; what they held is not to be had any more",
+        )
 
 
 def ids_of(lines: Iterable[bytes] | None) -> Iterator[str]:

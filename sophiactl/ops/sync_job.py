@@ -24,6 +24,8 @@ from sophiactl.memory.base import Equals, Where
 from sophiactl.memory.index import searchable_text, set_judged, write
 from sophiactl.memory.judging import DERIVED, Judge
 from sophiactl.memory.lexical import Lexicon
+from sophiactl.memory.prune_folder import PruneFolder
+from sophiactl.memory.tombstones import erased_ids
 from sophiactl.ops.embed_job import merged
 from sophiactl.ops.item_records import digest, record_ids, records
 
@@ -115,6 +117,8 @@ class SyncJob:
         self._lexicon = Lexicon.of(wiring.schema)
         self._judge = Judge(wiring.settings.memory.prune)
         self._mark = settings_mark(wiring.settings.embedding, wiring.model)
+        # What somebody asked to erase stays away, although the service still has it.
+        self._erased = erased_ids(PruneFolder(wiring.paths.state / "prune", wiring.collection).tombstones)
         self._embedder: TextEmbedder | None = None
         self._turn: asyncio.Lock | None = None
         self._fatal: BaseException | None = None
@@ -248,7 +252,7 @@ class SyncJob:
             item.id: records(item, self._wiring.count_tokens, config.chunk_tokens, config.overlap_tokens)
             for item in changed
         }
-        fresh = [record for group in made.values() for record in group]
+        fresh = [record for group in made.values() for record in group if record.id not in self._erased]
         self._announce(service, made, known)
         stale = [
             name

@@ -12,6 +12,7 @@ from sophiactl.connectors.errors import ServiceDown
 from sophiactl.embedding.base import EmbeddingConfig
 from sophiactl.errors import DiskFull, SophiaError
 from sophiactl.memory.base import EVERYTHING
+from sophiactl.ops.erase import erase
 from sophiactl.ops.sync import SyncReport, sync
 from sophiactl.ops.sync_job import SyncPlan
 from tests.unit.conftest import NOON
@@ -347,3 +348,10 @@ def facts(found: dict[str, Point]) -> dict[str, tuple[object, ...]]:
         name: (msgspec.structs.replace(point.record, rev=0), point.dense.tobytes(), point.sparse)
         for name, point in found.items()
     }
+
+
+def test_what_was_erased_does_not_come_back(wiring: Wiring) -> None:
+    run(wiring, Script("slack", [up("a"), up("b")]))
+    erase(["slack:a"], wiring)
+    run(wiring, Script("slack", [up("a"), up("b")], [up("a", "Edited words."), up("b", "Edited too.")]))
+    assert {name: record.text for name, record in records(wiring).items()} == {"slack:b": "Edited too."}

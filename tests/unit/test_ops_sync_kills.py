@@ -50,6 +50,11 @@ class Shelf:
         for name, sparse in vectors:
             self.held[name] = msgspec.structs.replace(self.held[name], sparse=sparse)
 
+    def set_fields(self, ids: Sequence[str], fields: dict[str, Any]) -> None:
+        for name in ids:
+            changed = msgspec.structs.replace(self.held[name].record, **fields)
+            self.held[name] = msgspec.structs.replace(self.held[name], record=changed)
+
     def scroll(self, where: Where = EVERYTHING, **_: object) -> Iterator[Point]:
         for point in list(self.held.values()):
             wanted = [one for one in where.all if isinstance(one, Equals)]
