@@ -49,8 +49,21 @@ class OpenVinoTextEmbedder:
             core = openvino.Core()
             model = core.read_model(graph)
             self._compiled = core.compile_model(model, "CPU", options)
+            self._warm_up()
         except Exception as error:  # the runtime raises RuntimeError and its own kinds
             raise ModelError(f"OpenVINO refused {folder.name}: {error}", hint="embedding.engine: onnx") from error
+
+    def _warm_up(self) -> None:
+        """Run once while nobody else does.
+
+        The binding makes some of its parts at the first call, and two threads that call first at the same moment wait
+        for each other for ever: one holds the interpreter, the other the part.
+        """
+        import numpy as np
+
+        ids = np.zeros((1, 2), dtype=np.int32)
+        request = self._compiled.create_infer_request()
+        request.infer({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0].copy()
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """L2-normalised float32 vectors of shape (len(texts), dimension), in the order of `texts`; never NaN."""

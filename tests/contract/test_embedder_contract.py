@@ -160,3 +160,20 @@ def test_a_missing_openvino_names_its_extra(cache: Path, monkeypatch: pytest.Mon
     with pytest.raises(ExtraMissing) as caught:
         load_embedder(EmbeddingConfig(engine="openvino"), cache)
     assert caught.value.hint == "pip install 'sophiactl[openvino]'"
+
+
+def test_openvino_runs_once_alone_before_its_threads_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that call the binding first at the same moment have been seen to wait for each other for ever."""
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from sophiactl.embedding.openvino_text import OpenVinoTextEmbedder
+
+    ran: list[int] = []
+    warm_up = OpenVinoTextEmbedder._warm_up
+
+    def noted(embedder: OpenVinoTextEmbedder) -> None:
+        warm_up(embedder)
+        ran.append(threading.get_ident())
+
+    monkeypatch.setattr(OpenVinoTextEmbedder, "_warm_up", noted)
+    load_embedder(EmbeddingConfig(engine="openvino"), cache)
+    assert ran == [threading.get_ident()]
