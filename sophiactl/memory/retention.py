@@ -34,7 +34,7 @@ SCORED: Final = ("learned", "density")
 FIRST, SECOND, THIRD = 0, 1, 2
 """What goes first: what is past its time, then copies, then what is worth least."""
 
-_MOST_BONUS = 1.5
+_MOST_BONUS = 0.75
 _EDGE = 1e-6
 _WORDS: dict[str, str] = {
     "expired": "past the time its class lives",
@@ -65,7 +65,7 @@ def worth(row: Row) -> float:
     if not row.accesses:
         return round(score, 6)
     held = min(1 - _EDGE, max(_EDGE, score))
-    logit = log(held / (1 - held)) + min(_MOST_BONUS, 0.5 * log2(1 + row.accesses))
+    logit = log(held / (1 - held)) + min(_MOST_BONUS, 0.25 * log2(1 + row.accesses))
     return round(max(score, 1 / (1 + exp(-logit))), 6)
 
 
