@@ -220,7 +220,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     figure, (size, recall) = plt.subplots(2, 1, sharex=True, figsize=(8, 6))
     for axis, pruned, whole, label in (
         (size, "memories", "unpruned", "memories"),
-        (recall, "recall", "unpruned_recall", "share of questions whose fact is in the first 10"),
+        (recall, "recall", "unpruned_recall", "questions that find their fact"),
     ):
         axis.plot(days, [row[whole] for row in rows], label="not pruned", linestyle="--")
         axis.plot(days, [row[pruned] for row in rows], label="pruned every night")
