@@ -149,7 +149,7 @@ def _write_metrics(path: Path, done: Applied) -> None:
 )
 def restore(
     context: Context,
-    name: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="the id of a plan")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="the id of a plan, or its file")] = None,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="this memory; may be given often")] = None,
     file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="ids, one a line; - is stdin")] = None,
     since: Annotated[

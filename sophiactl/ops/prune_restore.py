@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -103,10 +104,11 @@ def ids_of(lines: Iterable[bytes] | None) -> Iterator[str]:
 
 def _plan_id(name: str, folder: PruneFolder) -> str:
     known = sorted({*folder.all_archives(), *folder.all_journals()})
-    stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
-    like = [plan for plan in known if plan.startswith(stem)] if stem else []
-    if stem in known or len(like) == 1:
-        return stem if stem in known else like[0]
+    given = Path(name).expanduser()
+    wanted = read_header(given).id if given.is_file() else name
+    like = [plan for plan in known if plan.startswith(wanted)] if wanted else []
+    if wanted in known or len(like) == 1:
+        return wanted if wanted in known else like[0]
     if like:
         raise UsageError(f"{len(like)} plans begin with {name!r}: {', '.join(like[:3])} …", hint="give more of the id")
     raise NotFound(f"no plan {name!r} was ever applied here", hint="see which were: sophiactl prune log")

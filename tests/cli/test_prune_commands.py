@@ -122,6 +122,15 @@ def test_apply_does_exactly_the_plan_and_restore_undoes_it(run_cli: RunCli, talk
     assert state(run_cli) == before
 
 
+def test_a_plan_that_lies_elsewhere_is_applied_and_undone_by_its_file(run_cli: RunCli, talk: Path) -> None:
+    before, file = state(run_cli), talk / "plan.jsonl"
+    planned(run_cli, "--fraction", "0.2", "--output", str(file))
+    assert run_cli("prune", "apply", str(file), "-q").code == 0
+    file_again = file.rename(talk / "renamed.jsonl")
+    assert run_cli("prune", "restore", str(file_again), "-q").code == 0
+    assert state(run_cli) == before
+
+
 def test_what_changed_since_is_skipped_and_named(run_cli: RunCli, talk: Path) -> None:
     plan = planned(run_cli, "--fraction", "0.2")
     first, second = (line["id"] for line in plan["memories"][:2])
