@@ -10,6 +10,7 @@ import struct
 import sys
 import termios
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,6 @@ from tests.secret_runs import LISTENS, TOKEN, Runs, alive, command_lines, descen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.fault,
@@ -197,6 +197,13 @@ os.write(2, b"went on\\n")
         seen.until(b"ended 0")
 
 
+def is_in_front(process: int) -> bool:
+    """Whether it is `sleep` itself, not the fork that becomes it, and its group the terminal's foreground one."""
+    name, _, facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+    _, _, group, _, _, front, *_ = facts.split()
+    return name.endswith("(sleep") and group == front
+
+
 def test_a_shell_in_it_has_its_own_jobs(runs: Runs) -> None:
     """There Ctrl-Z stops the shell's job, not the shell."""
     with screen(
@@ -211,7 +218,8 @@ def test_a_shell_in_it_has_its_own_jobs(runs: Runs) -> None:
         seen.keys(b"sleep 60\r")
         job = seen.job()
         (child,) = descendants(job)
-        eventually(lambda: descendants(child))
+        # Only once the job has the terminal does Ctrl-Z reach it and not the shell, which ignores it.
+        eventually(lambda: any(map(is_in_front, descendants(child))))
         seen.keys(b"\x1a")
         seen.until(b"Stopped")
         seen.keys(b"kill -9 %1; echo $TOKEN; disown; exit 9\r")
